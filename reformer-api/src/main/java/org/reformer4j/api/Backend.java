@@ -1,0 +1,23 @@
+package org.reformer4j.api;
+
+/**
+ * One device and one ordered stream of operations: memory plus kernels.
+ *
+ * <p>Used by one thread at a time; a second thread inside an operation gets an {@link
+ * IllegalStateException}. The same seed gives the same bits on the same backend, in every run and
+ * for any number of threads.
+ */
+public interface Backend extends Memory, Kernels, AutoCloseable {
+  /** Returns the backend's name, such as {@code reference}. */
+  String name();
+
+  /** Returns one line for people: device, threads, instruction set. */
+  String description();
+
+  /** Waits until everything issued so far has been done. */
+  void synchronize();
+
+  /** Releases the device. Scopes must have been closed before; leftovers are reported. */
+  @Override
+  void close();
+}

@@ -1,0 +1,363 @@
+package org.reformer4j.api;
+
+import java.util.List;
+
+/**
+ * The fused operations that a backend implements. Outputs come first, then inputs, then specs. "+="
+ * means that the result is added to what is there; everything else is overwritten.
+ *
+ * <p>Tensors are F32 unless said otherwise and may be views with a row stride. An output may be the
+ * same tensor as an input only where it says so. Wrong shapes give an {@link
+ * IllegalArgumentException} before anything is computed.
+ */
+public interface Kernels {
+  /**
+   * Matrix product: c = alpha * op(a) * op(b) + beta * c. Where beta is 0, c is not read.
+   *
+   * @param c [M, N]
+   * @param a [M, K], or [K, M] if {@code transposeA}
+   * @param transposeA whether a is given transposed
+   * @param b [K, N], or [N, K] if {@code transposeB}
+   * @param transposeB whether b is given transposed
+   * @param alpha factor of the product
+   * @param beta factor of the old c
+   */
+  void gemm(
+      Tensor c,
+      Tensor a,
+      boolean transposeA,
+      Tensor b,
+      boolean transposeB,
+      float alpha,
+      float beta);
+
+  /**
+   * Adds a row to every row.
+   *
+   * @param x += [N, D]
+   * @param bias [D]
+   */
+  void addBias(Tensor x, Tensor bias);
+
+  /**
+   * Sums the rows: the gradient of {@link #addBias}.
+   *
+   * @param dBias += [D]
+   * @param dX [N, D]
+   */
+  void biasGradient(Tensor dBias, Tensor dX);
+
+  /**
+   * Multiplies by a dropout mask in place; also its own backward pass.
+   *
+   * @param x [N, D]; element row*D + column of the mask
+   * @param dropout the mask
+   */
+  void dropout(Tensor x, Dropout dropout);
+
+  /**
+   * Token rows plus position rows (Hugging Face's ReformerEmbeddings).
+   *
+   * @param out [N, D]
+   * @param ids I32 [N], each in 0..V-1
+   * @param positions I32 [N]
+   * @param tokens [V, D]
+   * @param tables one [size, width] per axis of the spec
+   * @param spec positions and dropout
+   */
+  void embed(
+      Tensor out,
+      Tensor ids,
+      Tensor positions,
+      Tensor tokens,
+      List<Tensor> tables,
+      EmbeddingSpec spec);
+
+  /**
+   * Gradient of {@link #embed}, summed in the order of the rows.
+   *
+   * @param dTokens += [V, D]
+   * @param dTables += one [size, width] per axis
+   * @param dOut [N, D]
+   * @param ids I32 [N]
+   * @param positions I32 [N]
+   * @param spec positions and dropout
+   */
+  void embedBackward(
+      Tensor dTokens,
+      List<Tensor> dTables,
+      Tensor dOut,
+      Tensor ids,
+      Tensor positions,
+      EmbeddingSpec spec);
+
+  /**
+   * Layer normalisation over the columns, with the biased variance.
+   *
+   * @param out [N, D]; may be x
+   * @param x [N, D]
+   * @param gain [D]
+   * @param bias [D]
+   * @param epsilon added to the variance
+   */
+  void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon);
+
+  /**
+   * Gradient of {@link #layerNorm}; the statistics are recomputed.
+   *
+   * @param dX += [N, D]
+   * @param dGain += [D]
+   * @param dBias += [D]
+   * @param dOut [N, D]
+   * @param x [N, D]
+   * @param gain [D]
+   * @param epsilon added to the variance
+   */
+  void layerNormBackward(
+      Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon);
+
+  /**
+   * The reversible step: acc += sign * dropout(y + bias). Sign +1 is the forward pass, -1 the
+   * inverse recomputation.
+   *
+   * @param acc += [N, D], a residual stream
+   * @param y [N, D], the branch's output
+   * @param bias [D] or null
+   * @param sign +1 or -1
+   * @param dropout of the branch's output; element row*D + column
+   */
+  void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout);
+
+  /**
+   * Gradient of {@link #residual} with respect to y and bias.
+   *
+   * @param dY [N, D]; may be dAcc only where there is no dropout
+   * @param dBias += [D], or null
+   * @param dAcc [N, D]
+   * @param dropout of the branch's output
+   */
+  void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout);
+
+  /**
+   * Bucket numbers of all tokens: per factor the argmax of [xR; -xR], first maximum wins, combined
+   * as b0 + f0*b1 + f0*f1*b2 (ReformerLSHSelfAttention._hash_vectors). Masked tokens and the rows
+   * behind a sequence get the padding bucket, number {@link HashSpec#buckets}.
+   *
+   * @param buckets I32 [B, H, R, T], without round offsets
+   * @param queryKeys [N, H*K]
+   * @param rotations [H, K, R * rotationColumns]
+   * @param keyMask I32 [B, T], 0 = masked, or null
+   * @param spec rows, heads
+   * @param hash rounds and factors
+   */
+  void lshBuckets(
+      Tensor buckets,
+      Tensor queryKeys,
+      Tensor rotations,
+      Tensor keyMask,
+      AttentionSpec spec,
+      HashSpec hash);
+
+  /**
+   * Shared-QK attention over tokens sorted by bucket, all rounds combined as one softmax
+   * (ReformerLSHSelfAttention). Keys are unit vectors, a token attends to itself only where nothing
+   * else is left. Rows behind a sequence get zeros.
+   *
+   * @param out [N, H*K]
+   * @param lse [B, H, T], log-sum-exp over all rounds; minus infinity where only the token itself
+   *     was left
+   * @param queryKeys [N, H*K]
+   * @param values [N, H*K]
+   * @param buckets I32 [B, H, R, T]; not read for short sequences
+   * @param keyMask I32 [B, T], 0 = masked, or null
+   * @param headMask [H], factors on the heads' outputs, or null
+   * @param spec chunks and masks
+   * @param hash rounds and factors
+   */
+  void lshAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash);
+
+  /**
+   * Gradient of {@link #lshAttention} from its output, log-sum-exp and output gradient.
+   *
+   * @param dQueryKeys [N, H*K]
+   * @param dValues [N, H*K]
+   * @param dOut [N, H*K]
+   * @param out [N, H*K], the forward result
+   * @param lse [B, H, T], the forward result
+   * @param queryKeys [N, H*K]
+   * @param values [N, H*K]
+   * @param buckets I32 [B, H, R, T]
+   * @param keyMask I32 [B, T] or null
+   * @param headMask [H] or null
+   * @param spec chunks and masks
+   * @param hash rounds and factors
+   */
+  void lshAttentionBackward(
+      Tensor dQueryKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash);
+
+  /**
+   * Chunked attention in the original order with separate queries and keys (LocalSelfAttention);
+   * keys are divided by sqrt(K). A query whose whole window is masked gets zeros and log-sum-exp
+   * minus infinity, as do the rows behind a sequence.
+   *
+   * @param out [N, H*K]
+   * @param lse [B, H, T]
+   * @param queries [N, H*K]
+   * @param keys [N, H*K]
+   * @param values [N, H*K]
+   * @param keyMask I32 [B, T], 0 = masked, or null
+   * @param headMask [H], factors on the heads' outputs, or null
+   * @param spec chunks and masks
+   */
+  void localAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec);
+
+  /**
+   * Gradient of {@link #localAttention} from its output, log-sum-exp and output gradient.
+   *
+   * @param dQueries [N, H*K]
+   * @param dKeys [N, H*K]
+   * @param dValues [N, H*K]
+   * @param dOut [N, H*K]
+   * @param out [N, H*K], the forward result
+   * @param lse [B, H, T], the forward result
+   * @param queries [N, H*K]
+   * @param keys [N, H*K]
+   * @param values [N, H*K]
+   * @param keyMask I32 [B, T] or null
+   * @param headMask [H] or null
+   * @param spec chunks and masks
+   */
+  void localAttentionBackward(
+      Tensor dQueries,
+      Tensor dKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec);
+
+  /**
+   * Chunked feed-forward without its last bias: out = act(dropout(x W1^T + b1)) W2^T. The hidden
+   * block of all rows never exists.
+   *
+   * @param out [N, D]
+   * @param x [N, D]
+   * @param w1 [F, D]
+   * @param b1 [F]
+   * @param w2 [D, F]
+   * @param spec activation, chunk, dropout
+   */
+  void feedForward(Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec);
+
+  /**
+   * Recomputes the hidden block once per chunk and gives both the forward result, which the inverse
+   * needs, and the gradients.
+   *
+   * @param out [N, D], the forward result
+   * @param dX [N, D]
+   * @param dW1 += [F, D]
+   * @param dB1 += [F]
+   * @param dW2 += [D, F]
+   * @param dOut [N, D]
+   * @param x [N, D]
+   * @param w1 [F, D]
+   * @param b1 [F]
+   * @param w2 [D, F]
+   * @param spec activation, chunk, dropout
+   */
+  void feedForwardBackward(
+      Tensor out,
+      Tensor dX,
+      Tensor dW1,
+      Tensor dB1,
+      Tensor dW2,
+      Tensor dOut,
+      Tensor x,
+      Tensor w1,
+      Tensor b1,
+      Tensor w2,
+      FeedForwardSpec spec);
+
+  /**
+   * Softmax cross-entropy with its gradient. Called per chunk of rows, so that logits of the whole
+   * sequence need not exist.
+   *
+   * @param loss [N], -log p(target) per row, 0 where the target is ignored
+   * @param dLogits [N, V], scale * (softmax - onehot), 0 where ignored; may be logits; or null
+   * @param logits [N, V]
+   * @param targets I32 [N]
+   * @param ignoreIndex target value of rows that do not count
+   * @param scale factor on the gradient
+   */
+  void crossEntropy(
+      Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale);
+
+  /**
+   * Waits for the device and returns the sum of the squares of all elements, in double and in a
+   * fixed order.
+   *
+   * @param x any shape
+   */
+  double sumOfSquares(Tensor x);
+
+  /**
+   * Updates a parameter in place.
+   *
+   * @param parameter any shape
+   * @param gradient the same number of elements
+   * @param first first moment, updated
+   * @param second second moment, updated
+   * @param spec rates
+   */
+  void adamW(Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec);
+
+  /**
+   * Updates a parameter in place. The second moment of a matrix is kept as row and column means, of
+   * a vector as a whole.
+   *
+   * @param parameter [M, N] or [M]
+   * @param gradient the same shape
+   * @param rowMoments [M], updated
+   * @param columnMoments [N], updated; null for vectors
+   * @param spec rates
+   */
+  void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor rowMoments,
+      Tensor columnMoments,
+      AdafactorSpec spec);
+}

@@ -1,0 +1,66 @@
+package org.reformer4j.api;
+
+/** The memory half of a backend: where tensors come from, and the way in and out. */
+public interface Memory {
+  /**
+   * Opens a new root scope, the only source of tensors.
+   *
+   * @param name shown in reports, such as {@code step}
+   */
+  TensorScope scope(String name);
+
+  /** Returns the bytes that all open scopes of this backend hold now. */
+  long liveBytes();
+
+  /** Returns the most bytes that all scopes held at once since {@link #resetPeak}. */
+  long peakBytes();
+
+  /** Starts a new measurement of {@link #peakBytes} at the present {@link #liveBytes}. */
+  void resetPeak();
+
+  /**
+   * Copies host floats into a tensor, row after row.
+   *
+   * @param target F32, any shape
+   * @param source exactly as many elements
+   */
+  void upload(Tensor target, float[] source);
+
+  /**
+   * Copies host integers into a tensor, row after row.
+   *
+   * @param target I32, any shape
+   * @param source exactly as many elements
+   */
+  void upload(Tensor target, int[] source);
+
+  /**
+   * Waits for the device and returns the elements, row after row.
+   *
+   * @param source F32, at most 2^31-1 elements
+   */
+  float[] download(Tensor source);
+
+  /**
+   * Waits for the device and returns the elements, row after row.
+   *
+   * @param source I32, at most 2^31-1 elements
+   */
+  int[] downloadInts(Tensor source);
+
+  /**
+   * Sets every element.
+   *
+   * @param target F32, any shape
+   * @param value the value
+   */
+  void fill(Tensor target, float value);
+
+  /**
+   * Copies the elements of one tensor to another.
+   *
+   * @param target as many rows and columns as the source
+   * @param source the same type
+   */
+  void copy(Tensor target, Tensor source);
+}

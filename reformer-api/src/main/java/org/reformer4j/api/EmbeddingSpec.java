@@ -12,13 +12,13 @@ import java.util.Objects;
  *
  * @param axes the position tables, in the order of their columns
  * @param tokenDropout of the token rows; element row*D + column
- * @param positionDropout of the position rows; element row*D + column, or b*size + index where
- *     {@code wholeColumns}
- * @param wholeColumns whether position dropout zeroes the whole position vector of every token that
- *     shares the index on the last axis, per sequence (Hugging Face's AxialPositionEmbeddings)
+ * @param positionDropout of the position rows; element row*D + column, or (row / rowsPerSequence) *
+ *     size + index on the last axis where there are several axes: whoever shares that index loses
+ *     the whole position vector, per sequence (Hugging Face's AxialPositionEmbeddings)
+ * @param rowsPerSequence T
  */
 public record EmbeddingSpec(
-    List<Axis> axes, Dropout tokenDropout, Dropout positionDropout, boolean wholeColumns) {
+    List<Axis> axes, Dropout tokenDropout, Dropout positionDropout, int rowsPerSequence) {
   /**
    * One position table.
    *
@@ -57,6 +57,10 @@ public record EmbeddingSpec(
     Objects.requireNonNull(positionDropout, "positionDropout");
     if (axes.isEmpty()) {
       throw new IllegalArgumentException("at least one position axis is needed");
+    }
+    if (rowsPerSequence < 1) {
+      throw new IllegalArgumentException(
+          "rowsPerSequence must be positive, got " + rowsPerSequence);
     }
   }
 

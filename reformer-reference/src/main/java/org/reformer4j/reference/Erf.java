@@ -1,0 +1,45 @@
+package org.reformer4j.reference;
+
+/**
+ * The error function to about 1e-13: a table on a grid of 1/128 and the Taylor series of order four
+ * around the nearest node.
+ */
+final class Erf {
+  private static final int STEPS = 128;
+  private static final double LIMIT = 6.0;
+  private static final double TWO_OVER_ROOT_PI = 2 / Math.sqrt(Math.PI);
+  private static final double[] VALUES = table();
+
+  private Erf() {}
+
+  static double of(double x) {
+    double t = Math.abs(x);
+    if (t >= LIMIT) {
+      return Math.signum(x);
+    }
+    int node = (int) (t * STEPS + 0.5);
+    double x0 = (double) node / STEPS;
+    double d = t - x0;
+    double slope = TWO_OVER_ROOT_PI * Math.exp(-x0 * x0);
+    double series =
+        d * (1 + d * (-x0 + d * ((2 * x0 * x0 - 1) / 3 + d * ((-2 * x0 * x0 * x0 + 3 * x0) / 6))));
+    double value = VALUES[node] + slope * series;
+    return x < 0 ? -value : value;
+  }
+
+  /** erf(x) = 2/sqrt(pi) exp(-x^2) sum over n of 2^n x^(2n+1) / (1*3*...*(2n+1)): all positive. */
+  private static double[] table() {
+    double[] values = new double[(int) (LIMIT * STEPS) + 2];
+    for (int i = 0; i < values.length; i++) {
+      double x = (double) i / STEPS;
+      double term = x;
+      double sum = x;
+      for (int n = 1; term > sum * 1e-18; n++) {
+        term *= 2 * x * x / (2 * n + 1);
+        sum += term;
+      }
+      values[i] = TWO_OVER_ROOT_PI * Math.exp(-x * x) * sum;
+    }
+    return values;
+  }
+}

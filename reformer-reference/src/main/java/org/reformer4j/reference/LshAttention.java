@@ -1,0 +1,135 @@
+package org.reformer4j.reference;
+
+import java.util.Arrays;
+import org.reformer4j.api.Arguments;
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Tensor;
+
+/** Stable sort by bucket, chunked attention in that order, and back; all rounds as one softmax. */
+final class LshAttention {
+  private LshAttention() {}
+
+  static void forward(
+      Workers workers,
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshAttention";
+    checkBuckets(op, buckets, spec, hash);
+    IntRows bucketRows = IntRows.orNull(buckets);
+    AttentionHeads.forward(
+        workers,
+        op,
+        out,
+        lse,
+        queryKeys,
+        queryKeys,
+        values,
+        keyMask,
+        headMask,
+        spec,
+        KeyRule.SHARED,
+        (b, h) -> attention(bucketRows, spec, hash, b, h));
+  }
+
+  static void backward(
+      Workers workers,
+      Tensor dQueryKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshAttentionBackward";
+    checkBuckets(op, buckets, spec, hash);
+    IntRows bucketRows = IntRows.orNull(buckets);
+    AttentionHeads.backward(
+        workers,
+        op,
+        dQueryKeys,
+        dQueryKeys,
+        dValues,
+        dOut,
+        out,
+        lse,
+        queryKeys,
+        queryKeys,
+        values,
+        keyMask,
+        headMask,
+        spec,
+        KeyRule.SHARED,
+        (b, h) -> attention(bucketRows, spec, hash, b, h));
+  }
+
+  private static void checkBuckets(String op, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    boolean needed = false;
+    for (int b = 0; b < spec.sequences().batch(); b++) {
+      needed |= !spec.isShort(b);
+    }
+    if (needed || buckets != null) {
+      Arguments.flat(
+          op,
+          "buckets",
+          buckets,
+          DType.I32,
+          "[B, H, R, T]",
+          spec.sequences().rows() * spec.heads() * hash.rounds());
+    }
+  }
+
+  private static ChunkedAttention attention(
+      IntRows buckets, AttentionSpec spec, HashSpec hash, int b, int h) {
+    int slots = spec.sequences().slots(b);
+    if (spec.isShort(b)) {
+      return AttentionHeads.whole(spec, KeyRule.SHARED, hash.rounds(), b);
+    }
+    int[] places = new int[slots * hash.rounds()];
+    for (int round = 0; round < hash.rounds(); round++) {
+      int first = ((b * spec.heads() + h) * hash.rounds() + round) * spec.sequences().stride();
+      sort(
+          buckets, first, spec.sequences().length(b), hash.buckets(), places, round * slots, slots);
+    }
+    return new ChunkedAttention(spec, KeyRule.SHARED, places, slots, hash.rounds(), false);
+  }
+
+  /** Stable counting sort of positions by bucket, the padding bucket last; the rest stays empty. */
+  private static void sort(
+      IntRows buckets, int first, int length, int count, int[] places, int from, int slots) {
+    int[] next = new int[count + 2];
+    for (int t = 0; t < length; t++) {
+      int bucket = buckets.get(first + t);
+      if (bucket < 0 || bucket > count) {
+        throw new IllegalArgumentException(
+            "lshAttention: bucket of position "
+                + t
+                + " must be in 0.."
+                + count
+                + " without round offsets, got "
+                + bucket);
+      }
+      next[bucket + 1]++;
+    }
+    for (int i = 0; i < count; i++) {
+      next[i + 1] += next[i];
+    }
+    Arrays.fill(places, from, from + slots, -1);
+    for (int t = 0; t < length; t++) {
+      places[from + next[buckets.get(first + t)]++] = t;
+    }
+  }
+}

@@ -1,0 +1,368 @@
+package org.reformer4j.reference;
+
+import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
+import org.reformer4j.api.AdafactorSpec;
+import org.reformer4j.api.AdamWSpec;
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.EmbeddingSpec;
+import org.reformer4j.api.FeedForwardSpec;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/**
+ * The plain-Java backend. Results are the same bits for any number of threads, chunk sizes, and
+ * batch neighbours, on any machine whose Java runs the same {@link Math} functions.
+ */
+public final class ReferenceBackend implements Backend {
+  static final String NAME = "reference";
+
+  private final Workers workers;
+  private final ArrayMemory memory;
+  private final AtomicReference<Thread> user = new AtomicReference<>();
+  private boolean closed;
+
+  /**
+   * Opens the backend.
+   *
+   * @param options threads and memory limit
+   */
+  public ReferenceBackend(BackendOptions options) {
+    this.workers = new Workers(options.threads());
+    this.memory = new ArrayMemory(options.memoryLimitBytes());
+  }
+
+  Workers workers() {
+    return workers;
+  }
+
+  /** Runs one operation, refusing a second thread while another one is inside. */
+  private void exclusive(String op, Runnable body) {
+    Thread self = Thread.currentThread();
+    Thread other = user.compareAndExchange(null, self);
+    if (other != null && other != self) {
+      throw new IllegalStateException(
+          op
+              + ": this backend is in use by thread '"
+              + other.getName()
+              + "'; open one backend per thread");
+    }
+    try {
+      if (closed) {
+        throw new IllegalStateException(op + ": this backend is closed; open a new one");
+      }
+      body.run();
+    } finally {
+      if (other == null) {
+        user.set(null);
+      }
+    }
+  }
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public String description() {
+    return "plain Java " + Runtime.version().feature() + ", " + workers.threads() + " threads";
+  }
+
+  @Override
+  public void synchronize() {
+    // Every operation has finished when it returns.
+  }
+
+  @Override
+  public void close() {
+    exclusive("close", () -> {});
+    closed = true;
+    workers.close();
+  }
+
+  @Override
+  public TensorScope scope(String name) {
+    return memory.scope(name);
+  }
+
+  @Override
+  public long liveBytes() {
+    return memory.liveBytes();
+  }
+
+  @Override
+  public long peakBytes() {
+    return memory.peakBytes();
+  }
+
+  @Override
+  public void resetPeak() {
+    memory.resetPeak();
+  }
+
+  @Override
+  public void upload(Tensor target, float[] source) {
+    exclusive("upload", () -> ArrayMemory.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, int[] source) {
+    exclusive("upload", () -> ArrayMemory.upload(target, source));
+  }
+
+  @Override
+  public float[] download(Tensor source) {
+    float[] target = new float[Math.toIntExact(source.elements())];
+    exclusive("download", () -> ArrayMemory.download(target, source));
+    return target;
+  }
+
+  @Override
+  public int[] downloadInts(Tensor source) {
+    int[] target = new int[Math.toIntExact(source.elements())];
+    exclusive("download", () -> ArrayMemory.download(target, source));
+    return target;
+  }
+
+  @Override
+  public void fill(Tensor target, float value) {
+    exclusive("fill", () -> ArrayMemory.fill(target, value));
+  }
+
+  @Override
+  public void copy(Tensor target, Tensor source) {
+    exclusive("copy", () -> ArrayMemory.copy(target, source));
+  }
+
+  @Override
+  public void gemm(Tensor c, Tensor a, boolean ta, Tensor b, boolean tb, float alpha, float beta) {
+    exclusive("gemm", () -> Gemm.run(workers, c, a, ta, b, tb, alpha, beta));
+  }
+
+  @Override
+  public void addBias(Tensor x, Tensor bias) {
+    exclusive("addBias", () -> Residual.addBias(workers, x, bias));
+  }
+
+  @Override
+  public void biasGradient(Tensor dBias, Tensor dX) {
+    exclusive("biasGradient", () -> Residual.biasGradient(workers, dBias, dX));
+  }
+
+  @Override
+  public void dropout(Tensor x, Dropout dropout) {
+    exclusive("dropout", () -> Residual.dropout(workers, x, dropout));
+  }
+
+  @Override
+  public void embed(
+      Tensor out,
+      Tensor ids,
+      Tensor positions,
+      Tensor tokens,
+      List<Tensor> tables,
+      EmbeddingSpec spec) {
+    exclusive("embed", () -> Embedding.forward(workers, out, ids, positions, tokens, tables, spec));
+  }
+
+  @Override
+  public void embedBackward(
+      Tensor dTokens,
+      List<Tensor> dTables,
+      Tensor dOut,
+      Tensor ids,
+      Tensor positions,
+      EmbeddingSpec spec) {
+    exclusive(
+        "embedBackward",
+        () -> Embedding.backward(workers, dTokens, dTables, dOut, ids, positions, spec));
+  }
+
+  @Override
+  public void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
+    exclusive("layerNorm", () -> LayerNorm.forward(workers, out, x, gain, bias, epsilon));
+  }
+
+  @Override
+  public void layerNormBackward(
+      Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon) {
+    exclusive(
+        "layerNormBackward",
+        () -> LayerNorm.backward(workers, dX, dGain, dBias, dOut, x, gain, epsilon));
+  }
+
+  @Override
+  public void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+    exclusive("residual", () -> Residual.run(workers, acc, y, bias, sign, dropout));
+  }
+
+  @Override
+  public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
+    exclusive("residualBackward", () -> Residual.backward(workers, dY, dBias, dAcc, dropout));
+  }
+
+  @Override
+  public void lshBuckets(
+      Tensor buckets,
+      Tensor queryKeys,
+      Tensor rotations,
+      Tensor keyMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    exclusive(
+        "lshBuckets",
+        () -> LshBuckets.run(workers, buckets, queryKeys, rotations, keyMask, spec, hash));
+  }
+
+  @Override
+  public void lshAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    exclusive(
+        "lshAttention",
+        () ->
+            LshAttention.forward(
+                workers, out, lse, queryKeys, values, buckets, keyMask, headMask, spec, hash));
+  }
+
+  @Override
+  public void lshAttentionBackward(
+      Tensor dQueryKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    exclusive(
+        "lshAttentionBackward",
+        () ->
+            LshAttention.backward(
+                workers,
+                dQueryKeys,
+                dValues,
+                dOut,
+                out,
+                lse,
+                queryKeys,
+                values,
+                buckets,
+                keyMask,
+                headMask,
+                spec,
+                hash));
+  }
+
+  @Override
+  public void localAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    exclusive(
+        "localAttention",
+        () ->
+            LocalAttention.forward(
+                workers, out, lse, queries, keys, values, keyMask, headMask, spec));
+  }
+
+  @Override
+  public void localAttentionBackward(
+      Tensor dQueries,
+      Tensor dKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    exclusive(
+        "localAttentionBackward",
+        () ->
+            LocalAttention.backward(
+                workers, dQueries, dKeys, dValues, dOut, out, lse, queries, keys, values, keyMask,
+                headMask, spec));
+  }
+
+  @Override
+  public void feedForward(
+      Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
+    exclusive("feedForward", () -> FeedForward.forward(this, out, x, w1, b1, w2, spec));
+  }
+
+  @Override
+  public void feedForwardBackward(
+      Tensor out,
+      Tensor dX,
+      Tensor dW1,
+      Tensor dB1,
+      Tensor dW2,
+      Tensor dOut,
+      Tensor x,
+      Tensor w1,
+      Tensor b1,
+      Tensor w2,
+      FeedForwardSpec spec) {
+    exclusive(
+        "feedForwardBackward",
+        () -> FeedForward.backward(this, out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2, spec));
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
+    exclusive(
+        "crossEntropy",
+        () -> CrossEntropy.run(workers, loss, dLogits, logits, targets, ignoreIndex, scale));
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    double[] result = new double[1];
+    exclusive("sumOfSquares", () -> result[0] = SumOfSquares.run(workers, x));
+    return result[0];
+  }
+
+  @Override
+  public void adamW(
+      Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
+    exclusive("adamW", () -> AdamW.run(workers, parameter, gradient, first, second, spec));
+  }
+
+  @Override
+  public void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor rowMoments,
+      Tensor columnMoments,
+      AdafactorSpec spec) {
+    exclusive(
+        "adafactor",
+        () -> Adafactor.run(workers, parameter, gradient, rowMoments, columnMoments, spec));
+  }
+}

@@ -1,0 +1,126 @@
+package org.reformer4j.reference;
+
+import org.reformer4j.api.Arguments;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.Tensor;
+
+/** acc += sign * dropout(y + bias), its gradient, and the elementwise pieces of it. */
+final class Residual {
+  private static final int GRAIN = 16;
+
+  private Residual() {}
+
+  static void run(Workers workers, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+    if (sign != 1 && sign != -1) {
+      throw new IllegalArgumentException("residual: sign must be +1 or -1, got " + sign);
+    }
+    same("residual", "y", y, acc);
+    FloatRows target = FloatRows.of(acc);
+    FloatRows source = FloatRows.of(y);
+    float[] shift = row("residual", bias, acc.columns());
+    int columns = target.columns;
+    workers.forRange(
+        target.rows,
+        GRAIN,
+        (from, to) -> {
+          float[] factors = new float[columns];
+          for (int i = from; i < to; i++) {
+            factors(factors, dropout, i, columns);
+            int t = target.at(i);
+            int s = source.at(i);
+            for (int j = 0; j < columns; j++) {
+              target.data[t + j] += sign * ((source.data[s + j] + shift[j]) * factors[j]);
+            }
+          }
+        });
+  }
+
+  static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
+    String op = "residualBackward";
+    same(op, "dY", dY, dAcc);
+    FloatRows target = FloatRows.of(dY);
+    FloatRows source = FloatRows.of(dAcc);
+    int columns = target.columns;
+    workers.forRange(
+        target.rows,
+        GRAIN,
+        (from, to) -> {
+          float[] factors = new float[columns];
+          for (int i = from; i < to; i++) {
+            factors(factors, dropout, i, columns);
+            int t = target.at(i);
+            int s = source.at(i);
+            for (int j = 0; j < columns; j++) {
+              target.data[t + j] = source.data[s + j] * factors[j];
+            }
+          }
+        });
+    if (dBias != null) {
+      biasGradient(workers, dBias, dY);
+    }
+  }
+
+  static void addBias(Workers workers, Tensor x, Tensor bias) {
+    FloatRows target = FloatRows.of(x);
+    float[] shift = row("addBias", bias, x.columns());
+    workers.forRange(
+        target.rows,
+        GRAIN,
+        (from, to) -> {
+          for (int i = from; i < to; i++) {
+            int t = target.at(i);
+            for (int j = 0; j < target.columns; j++) {
+              target.data[t + j] += shift[j];
+            }
+          }
+        });
+  }
+
+  static void biasGradient(Workers workers, Tensor dBias, Tensor dX) {
+    Arguments.flat("biasGradient", "dBias", dBias, DType.F32, "[D]", dX.columns());
+    FloatRows sum = FloatRows.of(dBias);
+    FloatRows source = FloatRows.of(dX);
+    workers.forRange(
+        source.columns,
+        GRAIN,
+        (from, to) -> {
+          for (int i = 0; i < source.rows; i++) {
+            int s = source.at(i);
+            for (int j = from; j < to; j++) {
+              sum.data[sum.at(0) + j] += source.data[s + j];
+            }
+          }
+        });
+  }
+
+  static void dropout(Workers workers, Tensor x, Dropout dropout) {
+    if (dropout.isNone()) {
+      return;
+    }
+    backward(workers, x, null, x, dropout);
+  }
+
+  /** Factors of row i; all ones where nothing is dropped. */
+  static void factors(float[] factors, Dropout dropout, int i, int columns) {
+    if (dropout.isNone()) {
+      java.util.Arrays.fill(factors, 0, columns, 1f);
+    } else {
+      dropout.factors(factors, 0, columns, (long) i * columns);
+    }
+  }
+
+  private static float[] row(String op, Tensor bias, long columns) {
+    float[] values = new float[(int) columns];
+    if (bias != null) {
+      Arguments.flat(op, "bias", bias, DType.F32, "[D]", columns);
+      FloatRows source = FloatRows.of(bias);
+      System.arraycopy(source.data, source.at(0), values, 0, values.length);
+    }
+    return values;
+  }
+
+  private static void same(String op, String name, Tensor tensor, Tensor like) {
+    Arguments.matrix(op, name, tensor, DType.F32, "[N, D]", like.rows(), like.columns());
+  }
+}

@@ -6,8 +6,9 @@ import org.reformer4j.api.RandomPurpose;
 
 /**
  * Training windows of a text in an endless, reproducible random order. Window number {@code index}
- * is a function of (seed, index) and the text's length alone, so a resumed run goes on where it
- * stopped by remembering one number. Immutable and safe to share between threads.
+ * is a function of the seed, the index, the window's length and the text's length alone, so a
+ * resumed run goes on where it stopped by remembering one number. Immutable and safe to share
+ * between threads.
  *
  * <p>An epoch has floor(length / windowTokens) windows, every one visited once. The first starts at
  * an offset drawn per epoch from 0..windowTokens-1, so that borders between windows move; each next

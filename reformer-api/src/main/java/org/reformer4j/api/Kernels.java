@@ -50,10 +50,11 @@ public interface Kernels {
   /**
    * Multiplies by a dropout mask in place; also its own backward pass.
    *
-   * @param x [N, D]; element row*D + column of the mask
-   * @param dropout the mask
+   * @param x [N, D]
+   * @param firstRow number of the first row, so that a chunk of rows gets its part of the mask
+   * @param dropout the mask; element (firstRow + row)*D + column
    */
-  void dropout(Tensor x, Dropout dropout);
+  void dropout(Tensor x, long firstRow, Dropout dropout);
 
   /**
    * Token rows plus position rows (Hugging Face's ReformerEmbeddings).

@@ -39,23 +39,7 @@ final class Residual {
   static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
     same(op, "dY", dY, dAcc);
-    FloatRows target = FloatRows.of(dY);
-    FloatRows source = FloatRows.of(dAcc);
-    int columns = target.columns;
-    workers.forRange(
-        target.rows,
-        GRAIN,
-        (from, to) -> {
-          float[] factors = new float[columns];
-          for (int i = from; i < to; i++) {
-            factors(factors, dropout, i, columns);
-            int t = target.at(i);
-            int s = source.at(i);
-            for (int j = 0; j < columns; j++) {
-              target.data[t + j] = source.data[s + j] * factors[j];
-            }
-          }
-        });
+    multiply(workers, dY, dAcc, 0, dropout);
     if (dBias != null) {
       biasGradient(workers, dBias, dY);
     }
@@ -94,19 +78,39 @@ final class Residual {
         });
   }
 
-  static void dropout(Workers workers, Tensor x, Dropout dropout) {
-    if (dropout.isNone()) {
-      return;
+  static void dropout(Workers workers, Tensor x, long firstRow, Dropout dropout) {
+    if (!dropout.isNone()) {
+      multiply(workers, x, x, firstRow, dropout);
     }
-    backward(workers, x, null, x, dropout);
+  }
+
+  private static void multiply(
+      Workers workers, Tensor out, Tensor x, long firstRow, Dropout dropout) {
+    FloatRows target = FloatRows.of(out);
+    FloatRows source = FloatRows.of(x);
+    int columns = target.columns;
+    workers.forRange(
+        target.rows,
+        GRAIN,
+        (from, to) -> {
+          float[] factors = new float[columns];
+          for (int i = from; i < to; i++) {
+            factors(factors, dropout, firstRow + i, columns);
+            int t = target.at(i);
+            int s = source.at(i);
+            for (int j = 0; j < columns; j++) {
+              target.data[t + j] = source.data[s + j] * factors[j];
+            }
+          }
+        });
   }
 
   /** Factors of row i; all ones where nothing is dropped. */
-  static void factors(float[] factors, Dropout dropout, int i, int columns) {
+  static void factors(float[] factors, Dropout dropout, long i, int columns) {
     if (dropout.isNone()) {
       java.util.Arrays.fill(factors, 0, columns, 1f);
     } else {
-      dropout.factors(factors, 0, columns, (long) i * columns);
+      dropout.factors(factors, 0, columns, i * columns);
     }
   }
 

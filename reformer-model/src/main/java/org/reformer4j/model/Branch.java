@@ -1,0 +1,46 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.Tensor;
+
+/**
+ * f in acc += f(ctx): one half of a reversible layer. Stateless between calls; what the backward
+ * pass needs is returned and handed back.
+ */
+interface Branch {
+  /** What a branch wants back: decisions that must not be recomputed from drifting floats. */
+  record Saved(Tensor buckets) {
+    static final Saved NOTHING = new Saved(null);
+  }
+
+  /**
+   * acc += f(ctx).
+   *
+   * @param acc [N, D]
+   * @param ctx [N, D]
+   * @param pass the pass
+   * @return what {@link #inverse} and {@link #backward} need, in the pass's scope
+   */
+  Saved forward(Tensor acc, Tensor ctx, Pass pass);
+
+  /**
+   * acc -= f(ctx).
+   *
+   * @param acc [N, D]
+   * @param ctx [N, D], as in the forward pass
+   * @param saved what forward returned
+   * @param pass the pass
+   */
+  void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass);
+
+  /**
+   * acc -= f(ctx), dCtx += gradient through f, parameter gradients += ...; f is recomputed once.
+   *
+   * @param acc [N, D]
+   * @param ctx [N, D], as in the forward pass
+   * @param dAcc [N, D], gradient of acc; stays what it is
+   * @param dCtx += [N, D]
+   * @param saved what forward returned
+   * @param pass the pass
+   */
+  void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass);
+}

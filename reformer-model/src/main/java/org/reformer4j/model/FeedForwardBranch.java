@@ -1,0 +1,95 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.FeedForwardSpec;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** f(ctx) = dropout(act(dropout(n W1^T + b1)) W2^T + b2), n = LayerNorm(ctx), in chunks of rows. */
+final class FeedForwardBranch implements Branch {
+  /** Rows of a chunk where the config asks for none: the hidden block stays within a few MB. */
+  private static final int DEFAULT_CHUNK_ROWS = 1024;
+
+  private final ReformerConfig config;
+  private final int layer;
+  private final Norm norm;
+  private final Parameter w1;
+  private final Parameter b1;
+  private final Parameter w2;
+  private final Parameter b2;
+
+  FeedForwardBranch(ReformerConfig config, int layer, String prefix, ParameterSet parameters) {
+    this.config = config;
+    this.layer = layer;
+    Initializer normal = Initializer.normal(config.initializerRange());
+    long d = config.hiddenSize();
+    long f = config.feedForwardSize();
+    norm = new Norm(config, prefix + "layer_norm.", d, parameters);
+    w1 = parameters.declare(prefix + "dense.dense.weight", normal, f, d);
+    b1 = parameters.declare(prefix + "dense.dense.bias", Initializer.ZEROS, f);
+    w2 = parameters.declare(prefix + "output.dense.weight", normal, d, f);
+    b2 = parameters.declare(prefix + "output.dense.bias", Initializer.ZEROS, d);
+  }
+
+  @Override
+  public Saved forward(Tensor acc, Tensor ctx, Pass pass) {
+    add(acc, ctx, 1, pass);
+    return Saved.NOTHING;
+  }
+
+  @Override
+  public void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass) {
+    add(acc, ctx, -1, pass);
+  }
+
+  private void add(Tensor acc, Tensor ctx, int sign, Pass pass) {
+    Backend backend = pass.backend();
+    try (TensorScope scope = backend.scope("feed-forward")) {
+      Tensor normal = norm.forward(backend, scope, ctx);
+      Tensor y = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      backend.feedForward(y, normal, w1.value(), b1.value(), w2.value(), spec(pass));
+      backend.residual(acc, y, b2.value(), sign, dropout(pass));
+    }
+  }
+
+  @Override
+  public void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass) {
+    Backend backend = pass.backend();
+    try (TensorScope scope = backend.scope("feed-forward-backward")) {
+      Tensor normal = norm.forward(backend, scope, ctx);
+      Tensor dY = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      Tensor y = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      Tensor dNormal = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      backend.residualBackward(dY, b2.gradient(), dAcc, dropout(pass));
+      backend.feedForwardBackward(
+          y,
+          dNormal,
+          w1.gradient(),
+          b1.gradient(),
+          w2.gradient(),
+          dY,
+          normal,
+          w1.value(),
+          b1.value(),
+          w2.value(),
+          spec(pass));
+      backend.residual(acc, y, b2.value(), -1, dropout(pass));
+      norm.backward(backend, dCtx, dNormal, ctx);
+    }
+  }
+
+  private FeedForwardSpec spec(Pass pass) {
+    int chunk = config.chunkSizeFeedForward();
+    return new FeedForwardSpec(
+        config.hiddenAct(),
+        chunk == 0 ? DEFAULT_CHUNK_ROWS : chunk,
+        pass.dropout(config.hiddenDropoutProb(), layer, RandomPurpose.FEED_FORWARD_HIDDEN));
+  }
+
+  private Dropout dropout(Pass pass) {
+    return pass.dropout(config.hiddenDropoutProb(), layer, RandomPurpose.FEED_FORWARD_OUTPUT);
+  }
+}

@@ -1,0 +1,42 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** dropout(LayerNorm([x1, x2])): the end of the encoder, Hugging Face's last_hidden_state. */
+final class FinalNorm {
+  private final ReformerConfig config;
+  private final Norm norm;
+
+  FinalNorm(ReformerConfig config, String prefix, ParameterSet parameters) {
+    this.config = config;
+    this.norm = new Norm(config, prefix, 2L * config.hiddenSize(), parameters);
+  }
+
+  /**
+   * Returns the final hidden states of some rows.
+   *
+   * @param rows [n, 2D], rows of the streams
+   * @param firstRow number of the first row, which decides its dropout
+   */
+  Tensor forward(Tensor rows, long firstRow, TensorScope scope, Pass pass) {
+    Tensor out = norm.forward(pass.backend(), scope, rows);
+    pass.backend().dropout(out, firstRow, dropout(pass));
+    return out;
+  }
+
+  /** dRows = gradient through norm and dropout; dOut is used up. */
+  void backward(Tensor dRows, Tensor dOut, Tensor rows, long firstRow, Pass pass) {
+    Backend backend = pass.backend();
+    backend.dropout(dOut, firstRow, dropout(pass));
+    backend.fill(dRows, 0f);
+    norm.backward(backend, dRows, dOut, rows);
+  }
+
+  private Dropout dropout(Pass pass) {
+    return pass.dropout(config.hiddenDropoutProb(), 0, RandomPurpose.FINAL_HIDDEN);
+  }
+}

@@ -1,0 +1,79 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** Attention within chunks of neighbouring positions, separate queries and keys. */
+final class LocalSelfAttention implements SelfAttention {
+  private final ReformerConfig config;
+  private final int layer;
+  private final Parameter query;
+  private final Parameter key;
+  private final Parameter value;
+
+  LocalSelfAttention(ReformerConfig config, int layer, String prefix, ParameterSet parameters) {
+    this.config = config;
+    this.layer = layer;
+    Initializer normal = Initializer.normal(config.initializerRange());
+    long width = config.allHeadSize();
+    query = parameters.declare(prefix + "query.weight", normal, width, config.hiddenSize());
+    key = parameters.declare(prefix + "key.weight", normal, width, config.hiddenSize());
+    value = parameters.declare(prefix + "value.weight", normal, width, config.hiddenSize());
+  }
+
+  @Override
+  public Attended forward(Tensor x, Tensor buckets, TensorScope scope, Pass pass) {
+    Backend backend = pass.backend();
+    AttentionSpec spec = spec(pass);
+    Tensor queries = Projection.forward(backend, scope, x, query);
+    Tensor keys = Projection.forward(backend, scope, x, key);
+    Tensor values = Projection.forward(backend, scope, x, value);
+    Tensor out = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor lse = Projection.logSumExp(scope, spec);
+    backend.localAttention(out, lse, queries, keys, values, pass.keyMask(), pass.headMask(), spec);
+    return new Attended(out, lse, queries, keys, values, null);
+  }
+
+  @Override
+  public void backward(
+      Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass) {
+    Backend backend = pass.backend();
+    AttentionSpec spec = spec(pass);
+    Tensor dQueries = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor dKeys = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor dValues = scope.allocate(DType.F32, pass.rows(), spec.width());
+    backend.localAttentionBackward(
+        dQueries,
+        dKeys,
+        dValues,
+        dOut,
+        attended.out(),
+        attended.lse(),
+        attended.first(),
+        attended.second(),
+        attended.values(),
+        pass.keyMask(),
+        pass.headMask(),
+        spec);
+    Projection.backward(backend, dX, 0f, dQueries, x, query);
+    Projection.backward(backend, dX, 1f, dKeys, x, key);
+    Projection.backward(backend, dX, 1f, dValues, x, value);
+  }
+
+  private AttentionSpec spec(Pass pass) {
+    return new AttentionSpec(
+        pass.sequences(),
+        config.numAttentionHeads(),
+        config.attentionHeadSize(),
+        config.localAttnChunkLength(),
+        config.localNumChunksBefore(),
+        config.localNumChunksAfter(),
+        config.isDecoder(),
+        pass.dropout(
+            config.localAttentionProbsDropoutProb(), layer, RandomPurpose.ATTENTION_PROBABILITIES));
+  }
+}

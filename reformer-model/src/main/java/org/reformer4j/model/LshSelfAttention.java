@@ -1,0 +1,105 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** Shared-QK attention within buckets of a random-rotation hash (paper, section 2). */
+final class LshSelfAttention implements SelfAttention {
+  private final ReformerConfig config;
+  private final int layer;
+  private final Parameter queryKey;
+  private final Parameter value;
+
+  LshSelfAttention(ReformerConfig config, int layer, String prefix, ParameterSet parameters) {
+    this.config = config;
+    this.layer = layer;
+    Initializer normal = Initializer.normal(config.initializerRange());
+    long width = config.allHeadSize();
+    queryKey = parameters.declare(prefix + "query_key.weight", normal, width, config.hiddenSize());
+    value = parameters.declare(prefix + "value.weight", normal, width, config.hiddenSize());
+  }
+
+  @Override
+  public Attended forward(Tensor x, Tensor given, TensorScope scope, Pass pass) {
+    Backend backend = pass.backend();
+    AttentionSpec spec = spec(pass);
+    Tensor queryKeys = Projection.forward(backend, scope, x, queryKey);
+    Tensor values = Projection.forward(backend, scope, x, value);
+    Tensor buckets = given != null ? given : hash(queryKeys, spec, pass);
+    Tensor out = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor lse = Projection.logSumExp(scope, spec);
+    backend.lshAttention(
+        out, lse, queryKeys, values, buckets, pass.keyMask(), pass.headMask(), spec, pass.hash());
+    return new Attended(out, lse, queryKeys, null, values, buckets);
+  }
+
+  /** Returns the buckets, or null if every sequence is short enough for full attention. */
+  private Tensor hash(Tensor queryKeys, AttentionSpec spec, Pass pass) {
+    boolean hashed = false;
+    for (int b = 0; b < spec.sequences().batch(); b++) {
+      hashed |= !spec.isShort(b);
+    }
+    if (!hashed) {
+      return null;
+    }
+    int columns = pass.hash().rounds() * pass.hash().rotationColumns();
+    Tensor buckets =
+        pass.scope()
+            .allocate(
+                DType.I32,
+                spec.sequences().batch(),
+                spec.heads(),
+                pass.hash().rounds(),
+                spec.sequences().stride());
+    try (TensorScope scratch = pass.backend().scope("rotations")) {
+      Tensor rotations = scratch.allocate(DType.F32, spec.heads(), spec.headSize(), columns);
+      pass.backend()
+          .upload(
+              rotations, pass.rotations().draw(layer, spec.heads(), spec.headSize(), pass.hash()));
+      pass.backend().lshBuckets(buckets, queryKeys, rotations, pass.keyMask(), spec, pass.hash());
+    }
+    pass.trace().buckets(layer, buckets, pass.hash());
+    return buckets;
+  }
+
+  @Override
+  public void backward(
+      Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass) {
+    Backend backend = pass.backend();
+    AttentionSpec spec = spec(pass);
+    Tensor dQueryKeys = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor dValues = scope.allocate(DType.F32, pass.rows(), spec.width());
+    backend.lshAttentionBackward(
+        dQueryKeys,
+        dValues,
+        dOut,
+        attended.out(),
+        attended.lse(),
+        attended.first(),
+        attended.values(),
+        attended.buckets(),
+        pass.keyMask(),
+        pass.headMask(),
+        spec,
+        pass.hash());
+    Projection.backward(backend, dX, 0f, dQueryKeys, x, queryKey);
+    Projection.backward(backend, dX, 1f, dValues, x, value);
+  }
+
+  private AttentionSpec spec(Pass pass) {
+    return new AttentionSpec(
+        pass.sequences(),
+        config.numAttentionHeads(),
+        config.attentionHeadSize(),
+        config.lshAttnChunkLength(),
+        config.lshNumChunksBefore(),
+        config.lshNumChunksAfter(),
+        config.isDecoder(),
+        pass.dropout(
+            config.lshAttentionProbsDropoutProb(), layer, RandomPurpose.ATTENTION_PROBABILITIES));
+  }
+}

@@ -1,0 +1,127 @@
+package org.reformer4j.model;
+
+import java.util.Collection;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Philox;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Shape;
+import org.reformer4j.api.TensorScope;
+
+/**
+ * The parameters of a model in a fixed order. Components declare what they need; allocation,
+ * checkpoints and optimizers are loops over this set.
+ */
+public final class ParameterSet {
+  private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private boolean allocated;
+  private boolean gradients;
+
+  /**
+   * Declares a parameter.
+   *
+   * @param name name in Hugging Face's {@code state_dict}
+   * @param initializer how it starts
+   * @param dims its shape there
+   * @throws IllegalStateException if the name is taken
+   */
+  public Parameter declare(String name, Initializer initializer, long... dims) {
+    Parameter parameter = new Parameter(name, Shape.of(dims), initializer);
+    if (parameters.putIfAbsent(name, parameter) != null) {
+      throw new IllegalStateException("parameter " + name + " is declared twice");
+    }
+    return parameter;
+  }
+
+  /** Returns all parameters in the order of declaration. */
+  public Collection<Parameter> all() {
+    return Collections.unmodifiableCollection(parameters.values());
+  }
+
+  /**
+   * Returns a parameter, or null if there is none of that name.
+   *
+   * @param name name in Hugging Face's {@code state_dict}
+   */
+  public Parameter find(String name) {
+    return parameters.get(name);
+  }
+
+  /** Returns the number of elements of all parameters. */
+  public long elements() {
+    return parameters.values().stream().mapToLong(p -> p.shape().elements()).sum();
+  }
+
+  /**
+   * Allocates the values; they are not set yet.
+   *
+   * @param scope lives as long as the model
+   */
+  void allocate(TensorScope scope) {
+    if (allocated) {
+      throw new IllegalStateException("the parameters are allocated already");
+    }
+    for (Parameter parameter : parameters.values()) {
+      parameter.setValue(scope.allocate(DType.F32, parameter.shape().dims()));
+    }
+    allocated = true;
+  }
+
+  /**
+   * Allocates gradients and sets them to zero; does nothing if there are some.
+   *
+   * @param scope lives as long as the training
+   * @param backend the model's backend
+   */
+  public void allocateGradients(TensorScope scope, Backend backend) {
+    if (!gradients) {
+      for (Parameter parameter : parameters.values()) {
+        parameter.setGradient(scope.allocate(DType.F32, parameter.shape().dims()));
+      }
+      gradients = true;
+      zeroGradients(backend);
+    }
+  }
+
+  /**
+   * Sets all gradients to zero.
+   *
+   * @param backend the model's backend
+   */
+  public void zeroGradients(Backend backend) {
+    for (Parameter parameter : parameters.values()) {
+      backend.fill(parameter.gradient(), 0f);
+    }
+  }
+
+  /**
+   * Sets every value as its initializer says.
+   *
+   * @param backend the model's backend
+   * @param seed equal seeds give equal values on every backend
+   */
+  void initialize(Backend backend, long seed) {
+    int index = 0;
+    for (Parameter parameter : parameters.values()) {
+      initialize(backend, seed, parameter, index++);
+    }
+  }
+
+  /** Sets one value; the index tells parameters of equal shape apart. */
+  private static void initialize(Backend backend, long seed, Parameter parameter, int index) {
+    Initializer initializer = parameter.initializer();
+    if (initializer.standardDeviation() == 0f) {
+      backend.fill(parameter.value(), initializer.value());
+      return;
+    }
+    float[] values = new float[Math.toIntExact(parameter.shape().elements())];
+    new Philox.Stream(seed, 0, index, RandomPurpose.INITIALIZATION).normals(values);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = initializer.value() + initializer.standardDeviation() * values[i];
+    }
+    backend.upload(parameter.value(), values);
+  }
+}

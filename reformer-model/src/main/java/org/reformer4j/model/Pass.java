@@ -1,0 +1,67 @@
+package org.reformer4j.model;
+
+import java.util.Objects;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Philox;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/**
+ * What the components share during one forward and backward pass; immutable.
+ *
+ * @param backend where it runs
+ * @param scope holds what lives from forward to backward: streams, saved buckets
+ * @param sequences rows of the batch
+ * @param keyMask I32 [B, T], 0 = masked, or null
+ * @param headMask F32 [H] factors on the heads' outputs, or null
+ * @param hash rounds and buckets of the LSH layers
+ * @param rotations who draws the LSH rotations
+ * @param training whether dropout is on
+ * @param seed seed of the run
+ * @param step number of the pass within the run; with the seed it fixes all dropout
+ * @param trace who watches
+ */
+public record Pass(
+    Backend backend,
+    TensorScope scope,
+    Sequences sequences,
+    Tensor keyMask,
+    Tensor headMask,
+    HashSpec hash,
+    Rotations rotations,
+    boolean training,
+    long seed,
+    long step,
+    Trace trace) {
+  /** Checks that nothing needed is missing. */
+  public Pass {
+    Objects.requireNonNull(backend, "backend");
+    Objects.requireNonNull(scope, "scope");
+    Objects.requireNonNull(sequences, "sequences");
+    Objects.requireNonNull(hash, "hash");
+    Objects.requireNonNull(rotations, "rotations");
+    Objects.requireNonNull(trace, "trace");
+  }
+
+  /**
+   * Returns a dropout of this pass; none in evaluation.
+   *
+   * @param probability chance of an element to be zeroed
+   * @param layer index of the layer, 0 outside of layers
+   * @param purpose what is dropped
+   */
+  Dropout dropout(double probability, int layer, RandomPurpose purpose) {
+    return training && probability > 0
+        ? new Dropout((float) probability, new Philox.Stream(seed, step, layer, purpose))
+        : Dropout.NONE;
+  }
+
+  /** Returns N, the rows of the batch. */
+  long rows() {
+    return sequences.rows();
+  }
+}

@@ -1,0 +1,105 @@
+package org.reformer4j.model;
+
+import java.util.Arrays;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** Begins a pass: checks a batch against the config and applies the padding rule. */
+final class Passes {
+  private Passes() {}
+
+  static Pass begin(
+      ReformerConfig config, Backend backend, TensorScope scope, Batch batch, CallOptions options) {
+    check(config, batch, options);
+    int[] lengths = batch.lengths();
+    int[] slots = Arrays.stream(lengths).map(length -> paddedLength(config, length)).toArray();
+    int longest = Arrays.stream(slots).max().orElseThrow();
+    HashSpec hash =
+        new HashSpec(options.numHashes().orElse(config.numHashes()), config.bucketFactors(longest));
+    Rotations rotations = options.rotations();
+    if (rotations == null) {
+      rotations =
+          config.hashSeed().isPresent()
+              ? Rotations.torch(config.hashSeed().getAsLong())
+              : Rotations.counterBased(options.seed(), options.step());
+    }
+    int[] mask = batch.attentionMaskOrNull();
+    boolean masked = mask != null && Arrays.stream(mask).anyMatch(m -> m == 0);
+    Tensor headMask = null;
+    if (options.headMask() != null) {
+      headMask = scope.allocate(DType.F32, config.numAttentionHeads());
+      backend.upload(headMask, options.headMask());
+    }
+    return new Pass(
+        backend,
+        scope,
+        Sequences.of(batch.length(), lengths, slots),
+        masked ? upload(backend, scope, mask, batch) : null,
+        headMask,
+        hash,
+        rotations,
+        options.training(),
+        options.seed(),
+        options.step(),
+        options.trace());
+  }
+
+  /**
+   * Returns the length that Hugging Face pads to: the next multiple of all chunk lengths, unless
+   * the sequence fits into the smallest chunk.
+   */
+  static int paddedLength(ReformerConfig config, int length) {
+    int multiple = config.paddingMultiple();
+    if (length <= config.minChunkLength() || length % multiple == 0) {
+      return length;
+    }
+    return Math.addExact(length, multiple - length % multiple);
+  }
+
+  static Tensor upload(Backend backend, TensorScope scope, int[] values, Batch batch) {
+    Tensor tensor = scope.allocate(DType.I32, batch.size(), batch.length());
+    backend.upload(tensor, values);
+    return tensor;
+  }
+
+  private static void check(ReformerConfig config, Batch batch, CallOptions options) {
+    int[] ids = batch.ids();
+    for (int i = 0; i < ids.length; i++) {
+      if (ids[i] < 0 || ids[i] >= config.vocabSize()) {
+        throw new IllegalArgumentException(
+            "token id "
+                + ids[i]
+                + " at ["
+                + i / batch.length()
+                + ", "
+                + i % batch.length()
+                + "] is outside the vocabulary 0.."
+                + (config.vocabSize() - 1)
+                + ": use the tokenizer that belongs to the model");
+      }
+    }
+    for (int position : batch.positionsOrDefault()) {
+      if (position < 0 || position >= config.maxPositions()) {
+        throw new IllegalArgumentException(
+            "position "
+                + position
+                + " is outside the model's "
+                + config.maxPositions()
+                + " positions: shorten the sequence, or train with a larger "
+                + (config.axialPosEmbds() ? "axial_pos_shape" : "max_position_embeddings"));
+      }
+    }
+    if (options.headMask() != null && options.headMask().length != config.numAttentionHeads()) {
+      throw new IllegalArgumentException(
+          "headMask must have shape [H] = ["
+              + config.numAttentionHeads()
+              + "], got "
+              + options.headMask().length
+              + " elements");
+    }
+  }
+}

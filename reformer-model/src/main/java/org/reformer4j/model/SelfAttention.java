@@ -1,0 +1,45 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/**
+ * Projections and attention of one layer, without norm and output projection (Hugging Face's
+ * LSHSelfAttention and LocalSelfAttention).
+ */
+interface SelfAttention {
+  /**
+   * What forward computed and backward reads.
+   *
+   * @param out [N, H*K]
+   * @param lse [B, H, T]
+   * @param first [N, H*K], query-keys, or queries
+   * @param second [N, H*K], keys, or null for shared QK
+   * @param values [N, H*K]
+   * @param buckets I32 [B, H, R, T], or null where nothing was hashed
+   */
+  record Attended(
+      Tensor out, Tensor lse, Tensor first, Tensor second, Tensor values, Tensor buckets) {}
+
+  /**
+   * Attends.
+   *
+   * @param x [N, D], normalised input
+   * @param buckets I32 [B, H, R, T] of the forward pass, or null to hash
+   * @param scope holds the result, except new buckets, which live in the pass's scope
+   * @param pass the pass
+   */
+  Attended forward(Tensor x, Tensor buckets, TensorScope scope, Pass pass);
+
+  /**
+   * Turns the output's gradient into the input's and adds those of the projections.
+   *
+   * @param dX [N, D], overwritten
+   * @param dOut [N, H*K]
+   * @param x [N, D]
+   * @param attended what forward returned
+   * @param scope scratch
+   * @param pass the pass
+   */
+  void backward(Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass);
+}

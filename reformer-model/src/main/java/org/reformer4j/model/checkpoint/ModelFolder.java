@@ -1,0 +1,174 @@
+package org.reformer4j.model.checkpoint;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.CheckpointException;
+import org.reformer4j.model.Parameter;
+import org.reformer4j.model.ParameterSet;
+import org.reformer4j.model.ReformerConfig;
+
+/**
+ * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and {@code
+ * model.safetensors} under {@code state_dict} names.
+ */
+public final class ModelFolder {
+  /** Name of the config file. */
+  public static final String CONFIG = "config.json";
+
+  /** Name of the parameter file. */
+  public static final String WEIGHTS = "model.safetensors";
+
+  private static final String BASE_PREFIX = "reformer.";
+  private static final String BIAS = "lm_head.bias";
+  private static final String TIED_BIAS = "lm_head.decoder.bias";
+
+  /** Constants that old checkpoints store in every attention layer. */
+  private static final List<String> MASK_BUFFERS =
+      List.of(
+          ".mask_value_float16",
+          ".mask_value_float32",
+          ".self_mask_value_float16",
+          ".self_mask_value_float32");
+
+  private final Path folder;
+  private final ReformerConfig config;
+  private final SafeTensors weights;
+
+  private ModelFolder(Path folder, ReformerConfig config, SafeTensors weights) {
+    this.folder = folder;
+    this.config = config;
+    this.weights = weights;
+  }
+
+  /**
+   * Opens a folder and checks both files.
+   *
+   * @param folder where the files are
+   * @throws CheckpointException if one is missing or damaged
+   */
+  public static ModelFolder open(Path folder) {
+    List<String> missing = new ArrayList<>();
+    for (String name : List.of(CONFIG, WEIGHTS)) {
+      if (!Files.isRegularFile(folder.resolve(name))) {
+        missing.add(name);
+      }
+    }
+    if (!missing.isEmpty()) {
+      throw new CheckpointException(
+          "model folder "
+              + folder
+              + " lacks "
+              + missing
+              + ": give the folder that 'reformer train' or save_pretrained wrote");
+    }
+    return new ModelFolder(
+        folder, ConfigJson.read(folder.resolve(CONFIG)), SafeTensors.open(folder.resolve(WEIGHTS)));
+  }
+
+  /** Returns the config. */
+  public ReformerConfig config() {
+    return config;
+  }
+
+  /** Returns whether the parameters of a language-model head are there. */
+  public boolean hasLmHead() {
+    return weights.names().stream().anyMatch(name -> name.startsWith("lm_head."));
+  }
+
+  /**
+   * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
+   * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
+   * are ignored.
+   *
+   * @param parameters what the model declared
+   * @param backend where the values go
+   * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
+   */
+  public void loadInto(ParameterSet parameters, Backend backend) {
+    List<String> problems = new ArrayList<>();
+    Set<String> unread = new LinkedHashSet<>(weights.names());
+    unread.removeIf(name -> MASK_BUFFERS.stream().anyMatch(name::endsWith));
+    for (Parameter parameter : parameters.all()) {
+      String stored = storedName(parameter.name());
+      if (stored == null) {
+        problems.add("missing " + parameter);
+      } else {
+        unread.remove(stored);
+        if (!weights.entry(stored).shape().equals(parameter.shape())) {
+          problems.add(
+              "mis-shaped "
+                  + stored
+                  + ": expected "
+                  + parameter.shape()
+                  + ", found "
+                  + weights.entry(stored).shape());
+        }
+      }
+    }
+    if (unread.contains(TIED_BIAS) && weights.contains(BIAS)) {
+      unread.remove(TIED_BIAS);
+      if (!Arrays.equals(weights.floats(TIED_BIAS), weights.floats(BIAS))) {
+        problems.add(TIED_BIAS + " and " + BIAS + " should be the same tensor but differ");
+      }
+    }
+    unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+    if (!problems.isEmpty()) {
+      throw new CheckpointException(
+          folder.resolve(WEIGHTS)
+              + " does not fit "
+              + CONFIG
+              + " (architectures "
+              + config.architectures()
+              + "): "
+              + String.join("; ", problems));
+    }
+    for (Parameter parameter : parameters.all()) {
+      backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
+    }
+  }
+
+  /** Returns the name under which a parameter is stored, or null. */
+  private String storedName(String name) {
+    if (weights.contains(name)) {
+      return name;
+    }
+    if (name.equals(BIAS) && weights.contains(TIED_BIAS)) {
+      return TIED_BIAS;
+    }
+    if (name.startsWith(BASE_PREFIX)) {
+      String bare = name.substring(BASE_PREFIX.length());
+      return weights.contains(bare) ? bare : null;
+    }
+    return null;
+  }
+
+  /**
+   * Writes both files, each beside its final place first, so that a crash leaves a readable folder.
+   *
+   * @param folder made if it does not exist
+   * @param config the config
+   * @param parameters the parameters
+   * @param backend where the values are
+   */
+  public static void save(
+      Path folder, ReformerConfig config, ParameterSet parameters, Backend backend) {
+    try {
+      Files.createDirectories(folder);
+    } catch (IOException e) {
+      throw new CheckpointException("cannot make the folder " + folder + ": " + e.getMessage(), e);
+    }
+    SafeTensorsWriter writer = new SafeTensorsWriter().metadata("format", "pt");
+    for (Parameter parameter : parameters.all()) {
+      writer.floats(parameter.name(), parameter.shape(), () -> backend.download(parameter.value()));
+    }
+    ConfigJson.write(folder.resolve(CONFIG), config);
+    writer.write(folder.resolve(WEIGHTS));
+  }
+}

@@ -1,0 +1,21 @@
+package org.reformer4j.tests;
+
+/** All tolerances, as the README of the golden cases recommends them. */
+public final class Tolerances {
+  /** Outputs, logits and streams, absolute. */
+  public static final double OUTPUT = 2e-5;
+
+  /** Loss, per unit of loss. */
+  public static final double LOSS = 2e-6;
+
+  /** Gradients, relative to the largest element of the parameter's gradient. */
+  public static final double GRADIENT = 1e-5;
+
+  /** Gradients that are exactly zero, absolute. */
+  public static final double ZERO_GRADIENT = 1e-6;
+
+  /** Numbers of torch's generator, absolute. */
+  public static final double TORCH_RANDOM = 3e-6;
+
+  private Tolerances() {}
+}

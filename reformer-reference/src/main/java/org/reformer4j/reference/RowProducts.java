@@ -5,8 +5,9 @@ package org.reformer4j.reference;
  *
  * <p>Each element of c is one chain of fused multiply-adds in the order of k, whatever the blocking
  * around it, so that blocking and threads change no bit. Rows are separate arrays because the JIT
- * does not vectorise over a flat array with offsets; two rows by four terms is the largest body
- * that C2 vectorises on JDK 17 and 25 alike (docs/benchmarks.md).
+ * does not vectorise over a flat array with offsets; four rows by two terms is the body that C2
+ * vectorises best on JDK 17 and 25 alike: others of the same size stay scalar and are four times
+ * slower on one of them (docs/benchmarks.md).
  */
 final class RowProducts {
   private RowProducts() {}
@@ -20,51 +21,60 @@ final class RowProducts {
    */
   static void accumulate(float[][] c, float[][] a, float[][] b, int rows, int terms, int columns) {
     int i = 0;
-    for (; i + 2 <= rows; i += 2) {
-      pair(c[i], c[i + 1], a[i], a[i + 1], b, terms, columns);
+    for (; i + 4 <= rows; i += 4) {
+      int k = 0;
+      for (; k + 2 <= terms; k += 2) {
+        fourByTwo(
+            c[i],
+            c[i + 1],
+            c[i + 2],
+            c[i + 3],
+            b[k],
+            b[k + 1],
+            a[i][k],
+            a[i][k + 1],
+            a[i + 1][k],
+            a[i + 1][k + 1],
+            a[i + 2][k],
+            a[i + 2][k + 1],
+            a[i + 3][k],
+            a[i + 3][k + 1],
+            columns);
+      }
+      for (; k < terms; k++) {
+        for (int r = i; r < i + 4; r++) {
+          one(c[r], a[r][k], b[k], columns);
+        }
+      }
     }
-    if (i < rows) {
+    for (; i < rows; i++) {
       single(c[i], a[i], b, terms, columns);
     }
   }
 
-  private static void pair(
-      float[] c, float[] d, float[] a, float[] e, float[][] b, int terms, int columns) {
-    int k = 0;
-    for (; k + 4 <= terms; k += 4) {
-      pairOfFour(
-          c, d, a[k], a[k + 1], a[k + 2], a[k + 3], e[k], e[k + 1], e[k + 2], e[k + 3], b[k],
-          b[k + 1], b[k + 2], b[k + 3], columns);
-    }
-    for (; k < terms; k++) {
-      one(c, a[k], b[k], columns);
-      one(d, e[k], b[k], columns);
-    }
-  }
-
-  private static void pairOfFour(
-      float[] c,
-      float[] d,
-      float a0,
-      float a1,
-      float a2,
-      float a3,
-      float e0,
-      float e1,
-      float e2,
-      float e3,
+  private static void fourByTwo(
+      float[] c0,
+      float[] c1,
+      float[] c2,
+      float[] c3,
       float[] b0,
       float[] b1,
-      float[] b2,
-      float[] b3,
+      float a00,
+      float a01,
+      float a10,
+      float a11,
+      float a20,
+      float a21,
+      float a30,
+      float a31,
       int columns) {
     for (int j = 0; j < columns; j++) {
       float x0 = b0[j];
       float x1 = b1[j];
-      float x2 = b2[j];
-      float x3 = b3[j];
-      c[j] = Math.fma(a3, x3, Math.fma(a2, x2, Math.fma(a1, x1, Math.fma(a0, x0, c[j]))));
-      d[j] = Math.fma(e3, x3, Math.fma(e2, x2, Math.fma(e1, x1, Math.fma(e0, x0, d[j]))));
+      c0[j] = Math.fma(a01, x1, Math.fma(a00, x0, c0[j]));
+      c1[j] = Math.fma(a11, x1, Math.fma(a10, x0, c1[j]));
+      c2[j] = Math.fma(a21, x1, Math.fma(a20, x0, c2[j]));
+      c3[j] = Math.fma(a31, x1, Math.fma(a30, x0, c3[j]));
     }
   }
 

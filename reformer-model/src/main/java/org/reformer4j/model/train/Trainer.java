@@ -12,6 +12,8 @@ import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.checkpoint.ConfigJson;
+import org.reformer4j.model.checkpoint.ModelFolder;
 import org.reformer4j.model.text.Corpus;
 import org.reformer4j.model.text.Windows;
 
@@ -214,6 +216,8 @@ public final class Trainer implements AutoCloseable {
       Files.createDirectories(output);
       if (!resumed) {
         Files.deleteIfExists(output.resolve(METRICS_FILE));
+        // At once, so that whoever resumes after a crash finds it beside the first state.
+        ConfigJson.write(output.resolve(ModelFolder.CONFIG), model.config());
       }
     } catch (IOException e) {
       throw new CheckpointException("cannot write to " + output + ": " + e.getMessage(), e);

@@ -1,0 +1,172 @@
+package org.reformer4j.cli;
+
+import org.reformer4j.model.train.BatchShape;
+import org.reformer4j.model.train.Intervals;
+import org.reformer4j.model.train.LearningRate;
+import org.reformer4j.model.train.OptimizerOptions;
+import org.reformer4j.model.train.TrainingOptions;
+import picocli.CommandLine.Option;
+
+/** Course of a training. */
+final class CourseOptions {
+  /** Passes timed to turn minutes into steps. */
+  static final int PROBES = 6;
+
+  /** Share of the time that is left for steps; the rest is for evaluation, sample and start. */
+  private static final double SHARE_FOR_STEPS = 0.85;
+
+  @Option(names = "--steps", paramLabel = "N", description = "Updates to do, instead of --minutes.")
+  private Long steps;
+
+  @Option(
+      names = "--minutes",
+      paramLabel = "M",
+      description =
+          "Time to train; turned into a number of steps at the start (default: 2.75)."
+              + " With --resume the number of steps is the saved one.")
+  private Double minutes;
+
+  @Option(
+      names = "--batch",
+      paramLabel = "B",
+      defaultValue = "4",
+      description = "Sequences computed at once (default: ${DEFAULT-VALUE}).")
+  private int batch;
+
+  @Option(
+      names = "--accumulate",
+      paramLabel = "N",
+      defaultValue = "1",
+      description =
+          "Batches whose gradients are summed before an update (default: ${DEFAULT-VALUE}).")
+  private int accumulate;
+
+  @Option(
+      names = "--optimizer",
+      paramLabel = "NAME",
+      defaultValue = "adamw",
+      description = "adamw or adafactor (default: ${DEFAULT-VALUE}).")
+  private OptimizerOptions.Kind optimizer;
+
+  @Option(
+      names = "--learning-rate",
+      paramLabel = "X",
+      description = "Peak learning rate (default: 0.002, 0.02 with adafactor).")
+  private Double learningRate;
+
+  @Option(
+      names = "--schedule",
+      paramLabel = "NAME",
+      defaultValue = "cosine",
+      description =
+          "cosine, linear, inverse_square_root or constant, after the warm-up"
+              + " (default: ${DEFAULT-VALUE}).")
+  private LearningRate.Schedule schedule;
+
+  @Option(
+      names = "--warmup",
+      paramLabel = "N",
+      description = "Steps of linear warm-up (default: 5 %% of the steps, at most 200).")
+  private Long warmup;
+
+  @Option(
+      names = "--weight-decay",
+      paramLabel = "X",
+      description = "Decoupled weight decay of matrices (default: 0.01, 0 with adafactor).")
+  private Float weightDecay;
+
+  @Option(
+      names = "--clip",
+      paramLabel = "X",
+      defaultValue = "1",
+      description = "Largest global gradient norm, 0 for none (default: ${DEFAULT-VALUE}).")
+  private float clip;
+
+  @Option(
+      names = "--validation-fraction",
+      paramLabel = "X",
+      defaultValue = "0.1",
+      description = "Last part of the text that is held out (default: ${DEFAULT-VALUE}).")
+  private double validationFraction;
+
+  @Option(
+      names = "--evaluate-every",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Steps between evaluations, 0 for one at the end (default: ${DEFAULT-VALUE}).")
+  private long evaluateEvery;
+
+  @Option(
+      names = "--evaluation-windows",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Windows of an evaluation, 0 for all (default: ${DEFAULT-VALUE}).")
+  private int evaluationWindows;
+
+  @Option(
+      names = "--save-every",
+      paramLabel = "N",
+      defaultValue = "200",
+      description = "Steps between checkpoints, 0 for one at the end (default: ${DEFAULT-VALUE}).")
+  private long saveEvery;
+
+  @Option(
+      names = "--log-every",
+      paramLabel = "N",
+      defaultValue = "10",
+      description = "Steps between reports (default: ${DEFAULT-VALUE}).")
+  private long logEvery;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Of parameters, data order, dropout, rotations (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  void check() {
+    if (steps != null && minutes != null) {
+      throw new IllegalArgumentException("give --steps or --minutes, not both");
+    }
+    if (steps != null && steps < 1 || minutes != null && !(minutes > 0)) {
+      throw new IllegalArgumentException("--steps and --minutes must be positive");
+    }
+  }
+
+  Long steps() {
+    return steps;
+  }
+
+  long seed() {
+    return seed;
+  }
+
+  double validationFraction() {
+    return validationFraction;
+  }
+
+  /** Returns the steps that fit into --minutes. */
+  long stepsInTime(double secondsPerStep) {
+    double available = (minutes == null ? 2.75 : minutes) * 60 * SHARE_FOR_STEPS;
+    return Math.max(1, (long) (available / secondsPerStep));
+  }
+
+  TrainingOptions options(long totalSteps, int context) {
+    boolean factored = optimizer == OptimizerOptions.Kind.ADAFACTOR;
+    OptimizerOptions defaults = factored ? OptimizerOptions.adafactor() : OptimizerOptions.adamW();
+    double peak = learningRate != null ? learningRate : factored ? 0.02 : 0.002;
+    long warm = warmup != null ? warmup : Math.min(200, totalSteps / 20);
+    return new TrainingOptions(
+        seed,
+        new BatchShape(batch, accumulate, context),
+        new OptimizerOptions(
+            optimizer,
+            defaults.beta1(),
+            defaults.beta2(),
+            defaults.epsilon(),
+            weightDecay != null ? weightDecay : defaults.weightDecay(),
+            clip),
+        new LearningRate(schedule, peak, peak / 20, warm, totalSteps),
+        new Intervals(logEvery, evaluateEvery, saveEvery, evaluationWindows));
+  }
+}

@@ -1,0 +1,174 @@
+package org.reformer4j.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.reformer4j.api.Backend;
+import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.generate.Generation;
+import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.Generator;
+import org.reformer4j.model.generate.SamplingOptions;
+import org.reformer4j.model.text.ByteTokenizer;
+import org.reformer4j.model.text.StreamingDecoder;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Continues a text. */
+@Command(
+    name = "generate",
+    mixinStandardHelpOptions = true,
+    description = "Continue a text with a trained model, streaming it as it is chosen.",
+    footerHeading = "%nExample:%n",
+    footer = "  reformer generate --model runs/first --prompt \"public final class \" --seed 7")
+final class GenerateCommand implements Callable<Integer> {
+  @Option(names = "--model", required = true, paramLabel = "DIR", description = "Model folder.")
+  private Path model;
+
+  @ArgGroup(multiplicity = "1")
+  private Prompt prompt;
+
+  private static final class Prompt {
+    @Option(names = "--prompt", paramLabel = "TEXT", description = "Text to continue.")
+    private String text;
+
+    @Option(names = "--prompt-file", paramLabel = "FILE", description = "File to continue.")
+    private Path file;
+  }
+
+  @Option(
+      names = "--max-new-tokens",
+      paramLabel = "N",
+      defaultValue = "200",
+      description = "Most tokens to add (default: ${DEFAULT-VALUE}).")
+  private int maxNewTokens;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "X",
+      defaultValue = "0.8",
+      description =
+          "0 takes the likeliest token, 1 the model's own mix (default: ${DEFAULT-VALUE}).")
+  private double temperature;
+
+  @Option(
+      names = "--greedy",
+      description = "Always take the likeliest token; the same as --temperature 0.")
+  private boolean greedy;
+
+  @Option(
+      names = "--top-k",
+      paramLabel = "K",
+      defaultValue = "0",
+      description = "Choose among the K likeliest tokens, 0 for all (default: ${DEFAULT-VALUE}).")
+  private int topK;
+
+  @Option(
+      names = "--top-p",
+      paramLabel = "P",
+      defaultValue = "1",
+      description =
+          "Choose among the likeliest tokens that have mass P together (default: ${DEFAULT-VALUE}).")
+  private double topP;
+
+  @Option(
+      names = "--repetition-penalty",
+      paramLabel = "X",
+      defaultValue = "1",
+      description =
+          "Over 1 makes tokens of the text so far less likely (default: ${DEFAULT-VALUE}).")
+  private double repetitionPenalty;
+
+  @Option(
+      names = "--stop",
+      paramLabel = "CHAR",
+      description = "End before this character of one byte, such as a newline.")
+  private String stop;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      defaultValue = "0",
+      description = "Equal seeds give equal texts (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Mixin private BackendMixin backends;
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    PrintWriter out = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    ByteTokenizer tokenizer = new ByteTokenizer();
+    int[] ids = tokenizer.encode(promptBytes());
+    SamplingOptions sampling =
+        new SamplingOptions(greedy ? 0 : temperature, topK, topP, repetitionPenalty, seed);
+    GenerationOptions options = new GenerationOptions(maxNewTokens, sampling, stopTokens());
+    try (Backend backend = backends.open(err);
+        ReformerModel loaded = ReformerModel.load(model, backend)) {
+      long start = System.nanoTime();
+      out.print(tokenizer.decode(ids));
+      Generation generation = stream(loaded, ids, options, out);
+      double seconds = (System.nanoTime() - start) * 1e-9;
+      err.printf(
+          Locale.ROOT,
+          "%d tokens, %.1f per second, ended by %s%n",
+          generation.tokens().length,
+          generation.tokens().length / seconds,
+          generation.reason().toString().toLowerCase(Locale.ROOT).replace('_', ' '));
+    }
+    return 0;
+  }
+
+  /** Prints a continuation as it comes, never half a character, and ends the line. */
+  static Generation stream(
+      ReformerModel model, int[] prompt, GenerationOptions options, PrintWriter out) {
+    StreamingDecoder decoder = new StreamingDecoder();
+    out.flush();
+    Generation generation =
+        new Generator(model)
+            .generate(
+                prompt,
+                options,
+                token -> {
+                  out.print(decoder.append(token));
+                  out.flush();
+                });
+    out.println(decoder.flush());
+    return generation;
+  }
+
+  private byte[] promptBytes() {
+    if (prompt.text != null) {
+      return prompt.text.getBytes(StandardCharsets.UTF_8);
+    }
+    try {
+      return Files.readAllBytes(prompt.file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(
+          "cannot read --prompt-file " + prompt.file + ": " + e.getMessage(), e);
+    }
+  }
+
+  private Set<Integer> stopTokens() {
+    if (stop == null) {
+      return Set.of();
+    }
+    int[] ids = new ByteTokenizer().encode(stop);
+    if (ids.length != 1) {
+      throw new IllegalArgumentException(
+          "--stop must be one character of one byte, got '" + stop + "'");
+    }
+    return Set.of(ids[0]);
+  }
+}

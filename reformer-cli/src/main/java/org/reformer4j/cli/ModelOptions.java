@@ -1,0 +1,193 @@
+package org.reformer4j.cli;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.reformer4j.api.Activation;
+import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.checkpoint.ConfigJson;
+import org.reformer4j.model.text.ByteTokenizer;
+import picocli.CommandLine.Option;
+
+/** Shape of a model to train: a config file, or sizes. */
+final class ModelOptions {
+  /** Longest context for which a row per position is cheaper than axial positions. */
+  private static final int LONGEST_LEARNED = 4096;
+
+  @Option(
+      names = "--config",
+      paramLabel = "FILE",
+      description = "config.json in Hugging Face's format, instead of the sizes below.")
+  private Path config;
+
+  @Option(
+      names = "--layers",
+      paramLabel = "PATTERN",
+      defaultValue = "local,lsh,local,lsh",
+      description =
+          "Kind of each layer, such as local,lsh, or a number of alternating ones"
+              + " (default: ${DEFAULT-VALUE}).")
+  private String layers;
+
+  @Option(
+      names = "--hidden",
+      paramLabel = "D",
+      defaultValue = "128",
+      description = "Hidden size (default: ${DEFAULT-VALUE}).")
+  private int hidden;
+
+  @Option(
+      names = "--heads",
+      paramLabel = "H",
+      defaultValue = "4",
+      description = "Attention heads of hidden size / heads columns (default: ${DEFAULT-VALUE}).")
+  private int heads;
+
+  @Option(
+      names = "--ff",
+      paramLabel = "F",
+      description = "Feed-forward size (default: four times the hidden size).")
+  private Integer feedForward;
+
+  @Option(
+      names = "--activation",
+      paramLabel = "NAME",
+      defaultValue = "gelu",
+      description = "relu, gelu, gelu_new, silu or tanh (default: ${DEFAULT-VALUE}).")
+  private String activation;
+
+  @Option(
+      names = "--context",
+      paramLabel = "T",
+      defaultValue = "256",
+      description = "Tokens of a sequence, and positions of the model (default: ${DEFAULT-VALUE}).")
+  private int context;
+
+  @Option(
+      names = "--local-chunk",
+      paramLabel = "C",
+      defaultValue = "64",
+      description = "Chunk length of local layers (default: ${DEFAULT-VALUE}).")
+  private int localChunk;
+
+  @Option(
+      names = "--chunk",
+      paramLabel = "C",
+      defaultValue = "32",
+      description = "Chunk length of LSH layers (default: ${DEFAULT-VALUE}).")
+  private int chunk;
+
+  @Option(
+      names = "--buckets",
+      paramLabel = "N",
+      description = "Hash buckets, an even number (default: two per chunk of the context).")
+  private Integer buckets;
+
+  @Option(
+      names = "--hashes",
+      paramLabel = "R",
+      defaultValue = "2",
+      description = "Hash rounds (default: ${DEFAULT-VALUE}).")
+  private int hashes;
+
+  @Option(
+      names = "--dropout",
+      paramLabel = "P",
+      defaultValue = "0",
+      description =
+          "Dropout of embeddings, attention and feed-forward (default: ${DEFAULT-VALUE}).")
+  private double dropout;
+
+  /** Returns the config; a file must describe a causal byte-level model. */
+  ReformerConfig config() {
+    if (config == null) {
+      return sized();
+    }
+    ReformerConfig read = ConfigJson.read(config);
+    if (!read.isDecoder() || read.vocabSize() < ByteTokenizer.VOCABULARY_SIZE) {
+      throw new IllegalArgumentException(
+          config
+              + " must have is_decoder true and vocab_size at least "
+              + ByteTokenizer.VOCABULARY_SIZE
+              + " to be trained on bytes, got "
+              + read.isDecoder()
+              + " and "
+              + read.vocabSize());
+    }
+    return read;
+  }
+
+  /** Returns the length of the training sequences. */
+  int contextLength(ReformerConfig model) {
+    return config == null ? context : model.maxPositions();
+  }
+
+  private ReformerConfig sized() {
+    if (heads < 1 || hidden % heads != 0) {
+      throw new IllegalArgumentException(
+          "--hidden " + hidden + " must be a multiple of --heads " + heads);
+    }
+    if (context < 2 || chunk < 1) {
+      throw new IllegalArgumentException(
+          "--context must be at least 2 and --chunk at least 1, got " + context + ", " + chunk);
+    }
+    boolean axial = context > LONGEST_LEARNED;
+    int columns = axial ? largestFactor(context) : context;
+    int evenBuckets = 2 * Math.max(1, context / chunk);
+    return ReformerConfig.builder()
+        .architectures(List.of("ReformerModelWithLMHead"))
+        .attnLayers(pattern())
+        .hiddenSize(hidden)
+        .numAttentionHeads(heads)
+        .attentionHeadSize(hidden / heads)
+        .feedForwardSize(feedForward == null ? 4 * hidden : feedForward)
+        .hiddenAct(Activation.fromConfigName(activation))
+        .vocabSize(ByteTokenizer.VOCABULARY_SIZE)
+        .isDecoder(true)
+        .axialPosEmbds(axial)
+        .axialPosShape(List.of(context / columns, columns))
+        .axialPosEmbdsDim(List.of(hidden / 4, hidden - hidden / 4))
+        .axialNormStd(0.02)
+        .maxPositionEmbeddings(context)
+        .localAttnChunkLength(localChunk)
+        .lshAttnChunkLength(chunk)
+        .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
+        .numHashes(hashes)
+        .hiddenDropoutProb(dropout)
+        .localAttentionProbsDropoutProb(dropout)
+        .lshAttentionProbsDropoutProb(0)
+        .build();
+  }
+
+  private List<AttentionKind> pattern() {
+    List<AttentionKind> kinds = new ArrayList<>();
+    if (layers.matches("\\d{1,4}")) {
+      for (int i = 0; i < Integer.parseInt(layers); i++) {
+        kinds.add(i % 2 == 0 ? AttentionKind.LOCAL : AttentionKind.LSH);
+      }
+      return kinds;
+    }
+    for (String kind : layers.split(",", -1)) {
+      switch (kind.trim().toLowerCase(Locale.ROOT)) {
+        case "local" -> kinds.add(AttentionKind.LOCAL);
+        case "lsh" -> kinds.add(AttentionKind.LSH);
+        default ->
+            throw new IllegalArgumentException(
+                "--layers must be a number or a list of local and lsh, got '" + layers + "'");
+      }
+    }
+    return kinds;
+  }
+
+  /** Returns the divisor of n nearest to its root from above, so that both axes are short. */
+  private static int largestFactor(int n) {
+    for (int i = (int) Math.ceil(Math.sqrt(n)); i < n; i++) {
+      if (n % i == 0) {
+        return i;
+      }
+    }
+    return n;
+  }
+}

@@ -1,0 +1,106 @@
+package org.reformer4j.cli;
+
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.Locale;
+import org.reformer4j.model.train.EvaluationReport;
+import org.reformer4j.model.train.StepReport;
+import org.reformer4j.model.train.TrainingListener;
+
+/** Shows a training: one line that is rewritten on a terminal, plain lines elsewhere. */
+final class Progress implements TrainingListener, AutoCloseable {
+  private final PrintWriter err;
+  private final boolean terminal;
+  private int shown;
+
+  /**
+   * Makes a display.
+   *
+   * @param err where to
+   * @param terminal whether lines may be rewritten
+   */
+  Progress(PrintWriter err, boolean terminal) {
+    this.err = err;
+    this.terminal = terminal;
+  }
+
+  /** Returns whether there is a terminal that can rewrite a line. */
+  static boolean onTerminal() {
+    String kind = System.getenv("TERM");
+    return System.console() != null && kind != null && !kind.equals("dumb");
+  }
+
+  @Override
+  public void step(StepReport report) {
+    show(format(report));
+  }
+
+  static String format(StepReport report) {
+    return String.format(
+        Locale.ROOT,
+        "step %d/%d  loss %.4f  %.4f bits/byte  %,.0f tokens/s  peak %s  left %s",
+        report.step(),
+        report.totalSteps(),
+        report.loss(),
+        report.bitsPerByte(),
+        report.tokensPerSecond(),
+        bytes(report.peakBytes()),
+        time(report.secondsLeft()));
+  }
+
+  @Override
+  public void evaluated(EvaluationReport report) {
+    keep(
+        String.format(
+            Locale.ROOT,
+            "step %d  held-out loss %.4f  %.4f bits/byte",
+            report.step(),
+            report.loss(),
+            report.bitsPerByte()));
+  }
+
+  @Override
+  public void saved(long step, Path folder) {
+    if (!terminal) {
+      keep("step " + step + "  saved " + folder);
+    }
+  }
+
+  /** Rewrites the line on a terminal, else prints one. */
+  private void show(String text) {
+    if (!terminal) {
+      err.println(text);
+      return;
+    }
+    err.print("\r" + text + " ".repeat(Math.max(0, shown - text.length())));
+    err.flush();
+    shown = text.length();
+  }
+
+  private void keep(String text) {
+    show(text);
+    close();
+  }
+
+  /** Ends a rewritten line. */
+  @Override
+  public void close() {
+    if (shown > 0) {
+      err.println();
+      shown = 0;
+    }
+  }
+
+  private static String bytes(long bytes) {
+    return bytes < 10_000_000_000L
+        ? String.format(Locale.ROOT, "%d MB", Math.round(bytes * 1e-6))
+        : String.format(Locale.ROOT, "%.1f GB", bytes * 1e-9);
+  }
+
+  private static String time(double seconds) {
+    long whole = Math.round(seconds);
+    return whole >= 3600
+        ? String.format(Locale.ROOT, "%dh%02dm", whole / 3600, whole % 3600 / 60)
+        : String.format(Locale.ROOT, "%dm%02ds", whole / 60, whole % 60);
+  }
+}

@@ -1,0 +1,190 @@
+package org.reformer4j.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.reformer4j.api.Backend;
+import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.checkpoint.ConfigJson;
+import org.reformer4j.model.checkpoint.ModelFolder;
+import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.SamplingOptions;
+import org.reformer4j.model.text.ByteTokenizer;
+import org.reformer4j.model.text.Corpus;
+import org.reformer4j.model.train.Trainer;
+import org.reformer4j.model.train.TrainingListener;
+import org.reformer4j.model.train.TrainingOptions;
+import org.reformer4j.model.train.TrainingResult;
+import picocli.CommandLine.ArgGroup;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Trains a language model on text. */
+@Command(
+    name = "train",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    description = {
+      "Train a byte-level Reformer language model on text.",
+      "Without --text it takes the sources and documents of this repository and ends after about"
+          + " three minutes. The output folder gets model.safetensors, config.json, metrics.jsonl,"
+          + " loss.png, and training.safetensors, from which --resume goes on with the same bits as"
+          + " if it had never been interrupted."
+    },
+    footerHeading = "%nExamples:%n",
+    footer = {
+      "  reformer train",
+      "  reformer train --text book.txt chapters/ --out runs/book --minutes 15",
+      "  reformer train --text book.txt --out runs/book --resume"
+    })
+final class TrainCommand implements Callable<Integer> {
+  private static final int SAMPLE_PROMPT = 64;
+  private static final int SAMPLE_LENGTH = 200;
+
+  @Option(
+      names = "--text",
+      arity = "1..*",
+      paramLabel = "PATH",
+      description = "Text files or folders (default: the text of this repository).")
+  private List<Path> text;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "runs/first",
+      description = "Folder of the results (default: ${DEFAULT-VALUE}).")
+  private Path out;
+
+  @Option(
+      names = "--resume",
+      description = "Go on with the training in --out, with its config and options.")
+  private boolean resume;
+
+  @ArgGroup(validate = false, heading = "%nModel:%n")
+  private ModelOptions model = new ModelOptions();
+
+  @ArgGroup(validate = false, heading = "%nTraining:%n")
+  private CourseOptions course = new CourseOptions();
+
+  @Mixin private BackendMixin backends;
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    PrintWriter result = spec.commandLine().getOut();
+    PrintWriter err = spec.commandLine().getErr();
+    course.check();
+    checkFolder();
+    Corpus corpus = text == null ? RepositoryText.open() : Corpus.open(text);
+    Corpus.Split split = corpus.split(course.validationFraction());
+    ReformerConfig config =
+        resume ? ConfigJson.read(out.resolve(ModelFolder.CONFIG)) : model.config();
+    try (Backend backend = backends.open(err);
+        ReformerModel loaded = ReformerModel.create(config, backend, course.seed())) {
+      TrainingOptions options = options(loaded, split, err);
+      err.printf(
+          Locale.ROOT,
+          "%,d parameters; %,d bytes to learn, %,d held out; %,d steps of %,d tokens%n",
+          loaded.parameters().elements(),
+          split.train().length(),
+          split.validation().length(),
+          options.rate().totalSteps(),
+          options.batch().tokens());
+      TrainingResult end = train(loaded, split, options, err);
+      report(end, loaded, split, result, err);
+      return 0;
+    }
+  }
+
+  private void checkFolder() {
+    boolean present = Files.exists(out.resolve(Trainer.STATE_FILE));
+    if (resume && !present) {
+      throw new IllegalArgumentException(
+          "there is no training to resume in " + out + ": leave out --resume");
+    }
+    if (!resume && present) {
+      throw new IllegalArgumentException(
+          out + " holds a training already: add --resume to go on, or choose another --out");
+    }
+    try {
+      Files.createDirectories(out);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot make --out " + out + ": " + e, e);
+    }
+  }
+
+  /** Options of the command line, or of the training to resume, which alone decide its course. */
+  private TrainingOptions options(ReformerModel loaded, Corpus.Split split, PrintWriter err) {
+    if (resume) {
+      return Trainer.savedOptions(out).orElseThrow();
+    }
+    int context = model.contextLength(loaded.config());
+    if (course.steps() != null) {
+      return course.options(course.steps(), context);
+    }
+    TrainingOptions probe = course.options(1, context);
+    try (Trainer trainer =
+        new Trainer(loaded, split.train(), split.validation(), probe, out, TrainingListener.NONE)) {
+      double seconds = trainer.secondsPerStep(CourseOptions.PROBES);
+      err.printf(Locale.ROOT, "%.3f seconds per step%n", seconds);
+      return course.options(course.stepsInTime(seconds), context);
+    }
+  }
+
+  private TrainingResult train(
+      ReformerModel loaded, Corpus.Split split, TrainingOptions options, PrintWriter err) {
+    try (Progress progress = new Progress(err, Progress.onTerminal());
+        Trainer trainer =
+            new Trainer(loaded, split.train(), split.validation(), options, out, progress)) {
+      if (resume) {
+        trainer.resume();
+      }
+      return InterruptGuard.run(trainer::run, trainer::stopAfterCurrentStep);
+    }
+  }
+
+  private void report(
+      TrainingResult end,
+      ReformerModel loaded,
+      Corpus.Split split,
+      PrintWriter result,
+      PrintWriter err) {
+    if (end.stopped()) {
+      err.println("stopped after step " + end.steps() + " and saved; go on with --resume");
+      return;
+    }
+    end.evaluation()
+        .ifPresent(
+            evaluation ->
+                result.printf(
+                    Locale.ROOT,
+                    "held-out text: %.4f bits per byte (%.4f nats) on %,d bytes%n",
+                    evaluation.bitsPerByte(),
+                    evaluation.loss(),
+                    evaluation.bytes()));
+    String plot = LossPlot.write(out.resolve(Trainer.METRICS_FILE), out.resolve(LossPlot.FILE));
+    Corpus source = split.validation().length() > 0 ? split.validation() : split.train();
+    int length =
+        (int)
+            Math.min(source.length(), Math.min(SAMPLE_PROMPT, loaded.config().maxPositions() / 2));
+    int[] prompt = new int[length];
+    source.copyIds(0, length, prompt, 0);
+    result.println("sample, continuing the first " + length + " bytes of the held-out text:");
+    SamplingOptions sampling = SamplingOptions.GREEDY.withTemperature(0.8);
+    result.print(new ByteTokenizer().decode(prompt));
+    result.print("|");
+    GenerateCommand.stream(loaded, prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
+    result.println(plot);
+    result.println("model: " + out);
+    result.println("next: ./reformer generate --model " + out + " --prompt \"public final \"");
+  }
+}

@@ -6,7 +6,6 @@ import org.reformer4j.api.Activation;
 final class Activations {
   private static final double ROOT_HALF = Math.sqrt(0.5);
   private static final double ROOT_TWO_OVER_PI = Math.sqrt(2 / Math.PI);
-  private static final double INVERSE_ROOT_TWO_PI = 1 / Math.sqrt(2 * Math.PI);
   private static final double CUBE = 0.044715;
 
   private Activations() {}
@@ -24,10 +23,10 @@ final class Activations {
   static float slope(Activation activation, float u) {
     return switch (activation) {
       case RELU -> u > 0f ? 1f : 0f;
-      case GELU ->
-          (float)
-              (0.5 * (1 + Erf.of(u * ROOT_HALF))
-                  + u * INVERSE_ROOT_TWO_PI * Math.exp(-0.5 * (double) u * u));
+      case GELU -> {
+        double z = u * ROOT_HALF;
+        yield (float) (0.5 * (1 + Erf.of(z)) + 0.5 * z * Erf.slope(z));
+      }
       case GELU_NEW -> {
         double t = Math.tanh(inner(u));
         double slope = ROOT_TWO_OVER_PI * (1 + 3 * CUBE * (double) u * u);

@@ -17,5 +17,11 @@ public final class Tolerances {
   /** Numbers of torch's generator, absolute. */
   public static final double TORCH_RANDOM = 3e-6;
 
+  /**
+   * Float gradients against central differences of a double oracle, relative to the largest
+   * element: float rounding of the gradients; that of the differences is 1e-9.
+   */
+  public static final double FINITE_DIFFERENCE = 2e-5;
+
   private Tolerances() {}
 }

@@ -1,0 +1,112 @@
+package org.reformer4j.tests;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import org.junit.jupiter.api.Test;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.OutOfDeviceMemoryException;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+import org.reformer4j.model.Backends;
+import org.reformer4j.model.Batch;
+import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ReformerModel;
+
+/** What a step holds, counted by the scopes. */
+class MemoryTest {
+  /** Returns the peak of a training step beyond parameters and gradients. */
+  private static long peak(ReformerConfig config, Batch batch) {
+    try (Backend backend = TestBackends.reference();
+        ReformerModel model = ReformerModel.create(config, backend, 1)) {
+      model.enableTraining();
+      long resident = backend.liveBytes();
+      assertEquals(2 * 4 * model.parameters().elements(), resident);
+      backend.resetPeak();
+      model.lossAndGradients(batch, CallOptions.training(1, 1), 1f);
+      assertEquals(resident, backend.liveBytes(), "live bytes after the step");
+      return backend.peakBytes() - resident;
+    }
+  }
+
+  @Test
+  void peakDoesNotGrowWithDepth() {
+    Batch batch = TestModels.batch(2, 120, 1);
+    long rounds = 2;
+    long heads = 2;
+    long bucketBytes = batch.rows() * heads * rounds * 4;
+    long two = peak(TestModels.small(2).build(), batch) - bucketBytes;
+    for (int layers : new int[] {6, 12, 24}) {
+      long deep = peak(TestModels.small(layers).build(), batch) - layers / 2 * bucketBytes;
+      System.out.printf(
+          "MemoryTest: peak of a step beyond parameters, gradients and buckets: %d layers %d bytes,"
+              + " 2 layers %d bytes%n",
+          layers, deep, two);
+      assertEquals(two, deep, 0.01 * two, layers + " layers");
+    }
+  }
+
+  @Test
+  void logitsOfTheWholeSequenceNeverExist() {
+    int vocabulary = 4000;
+    ReformerConfig config = TestModels.small(2).vocabSize(vocabulary).chunkSizeLmHead(16).build();
+    Batch batch = TestModels.batch(1, 128, 1);
+    long logits = 4L * batch.rows() * vocabulary;
+    assertTrue(peak(config, batch) < logits / 3);
+    assertTrue(peak(config.toBuilder().chunkSizeLmHead(0).build(), batch) > logits, "control");
+  }
+
+  @Test
+  void hiddenBlockOfTheWholeSequenceNeverExists() {
+    int inner = 4000;
+    ReformerConfig config =
+        TestModels.small(2).feedForwardSize(inner).chunkSizeFeedForward(8).build();
+    Batch batch = TestModels.batch(1, 128, 1);
+    long hidden = 4L * batch.rows() * inner;
+    assertTrue(peak(config, batch) < hidden / 3);
+    assertTrue(peak(config.toBuilder().chunkSizeFeedForward(0).build(), batch) > hidden, "control");
+  }
+
+  @Test
+  void scopesCountAndFree() {
+    try (Backend backend = TestBackends.reference()) {
+      TensorScope parent = backend.scope("parent");
+      parent.allocate(DType.F32, 10, 10);
+      TensorScope child = parent.child("child");
+      Tensor tensor = child.allocate(DType.I32, 5);
+      assertEquals(420, parent.liveBytes());
+      assertEquals(20, child.liveBytes());
+      assertEquals(420, backend.liveBytes());
+      child.close();
+      assertEquals(400, parent.liveBytes());
+      assertEquals(420, parent.peakBytes());
+      IllegalStateException freed = assertThrows(IllegalStateException.class, tensor::storage);
+      assertTrue(freed.getMessage().contains("parent/child"), freed.getMessage());
+      TensorScope other = parent.child("other");
+      other.allocate(DType.F32, 1);
+      parent.close();
+      parent.close();
+      assertEquals(0, backend.liveBytes());
+      assertThrows(IllegalStateException.class, () -> other.allocate(DType.F32, 1));
+      assertThrows(IllegalStateException.class, () -> parent.child("late"));
+    }
+  }
+
+  @Test
+  void theLimitIsKeptAndExplained() {
+    try (Backend backend = Backends.open("reference", new BackendOptions(1, 1000)).backend();
+        TensorScope scope = backend.scope("small")) {
+      scope.allocate(DType.F32, 100);
+      OutOfDeviceMemoryException error =
+          assertThrows(OutOfDeviceMemoryException.class, () -> scope.allocate(DType.F32, 200));
+      assertTrue(error.getMessage().contains("800 bytes"), error.getMessage());
+      assertTrue(error.getMessage().contains("400"), error.getMessage());
+      scope.allocate(DType.F32, 150);
+      assertThrows(OutOfDeviceMemoryException.class, () -> scope.allocate(DType.F32, 1L << 40));
+    }
+  }
+}

@@ -1,0 +1,194 @@
+package org.reformer4j.tests;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.Batch;
+import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.Parameter;
+import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.Trace;
+
+/** What changes no bit, and what undoes what. */
+class PropertiesTest {
+  private static final CallOptions TRAINING = CallOptions.training(7, 3);
+
+  /** Loss and all gradients of a step, as one array. */
+  private static float[] step(
+      ReformerConfig config, Batch batch, CallOptions options, int threads) {
+    try (Backend backend = TestBackends.reference(threads);
+        ReformerModel model = ReformerModel.create(config, backend, 1)) {
+      model.enableTraining();
+      double loss = model.lossAndGradients(batch, options, 1f);
+      float[] all = new float[Math.toIntExact(model.parameters().elements()) + 1];
+      all[0] = (float) loss;
+      int at = 1;
+      for (Parameter parameter : model.parameters().all()) {
+        float[] gradient = backend.download(parameter.gradient());
+        System.arraycopy(gradient, 0, all, at, gradient.length);
+        at += gradient.length;
+      }
+      return all;
+    }
+  }
+
+  private static float[] logits(ReformerConfig config, Batch batch) {
+    try (Backend backend = TestBackends.reference();
+        ReformerModel model = ReformerModel.create(config, backend, 1)) {
+      return model.logits(batch, CallOptions.EVALUATION);
+    }
+  }
+
+  @Test
+  void threadsChangeNoBit() {
+    ReformerConfig config = TestModels.withDropout(TestModels.small(4)).build();
+    Batch batch = TestModels.batch(3, 50, 5);
+    float[] one = step(config, batch, TRAINING, 1);
+    assertTrue(Float.isFinite(one[0]) && one[0] > 1);
+    assertArrayEquals(one, step(config, batch, TRAINING, 1), "two runs");
+    assertArrayEquals(one, step(config, batch, TRAINING, 2), "2 threads");
+    assertArrayEquals(one, step(config, batch, TRAINING, 3), "3 threads");
+  }
+
+  @Test
+  void chunkSizesChangeNoBit() {
+    ReformerConfig whole = TestModels.withDropout(TestModels.small(2)).build();
+    Batch batch = TestModels.batch(2, 40, 6);
+    float[] expected = step(whole, batch, TRAINING, 2);
+    for (int chunk : new int[] {1, 3, 7, 80}) {
+      ReformerConfig chunked =
+          whole.toBuilder().chunkSizeFeedForward(chunk).chunkSizeLmHead(chunk).build();
+      assertArrayEquals(expected, step(chunked, batch, TRAINING, 2), "chunk " + chunk);
+    }
+  }
+
+  @Test
+  void stepsAndSeedsChangeDropout() {
+    ReformerConfig config = TestModels.withDropout(TestModels.small(2)).build();
+    Batch batch = TestModels.batch(1, 32, 6);
+    float[] first = step(config, batch, CallOptions.training(7, 3), 2);
+    assertFalse(Arrays.equals(first, step(config, batch, CallOptions.training(7, 4), 2)));
+    assertFalse(Arrays.equals(first, step(config, batch, CallOptions.training(8, 3), 2)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void raggedBatchEqualsSingleRuns(boolean causal) {
+    int[] lengths = {1, 5, 8, 9, 17, 33, 50, 64};
+    ReformerConfig config =
+        TestModels.small(4)
+            .isDecoder(causal)
+            .localAttnChunkLength(16)
+            .lshNumChunksAfter(causal ? 0 : 1)
+            .build();
+    int[][] sequences = new int[lengths.length][];
+    for (int b = 0; b < lengths.length; b++) {
+      sequences[b] = TestModels.ids(lengths[b], 100 + b);
+    }
+    float[] together = logits(config, Batch.of(sequences));
+    int stride = 64 * TestModels.VOCABULARY;
+    for (int b = 0; b < lengths.length; b++) {
+      float[] alone = logits(config, Batch.of(sequences[b]));
+      float[] row =
+          Arrays.copyOfRange(together, b * stride, b * stride + lengths[b] * TestModels.VOCABULARY);
+      assertArrayEquals(alone, row, "length " + lengths[b]);
+    }
+  }
+
+  @Test
+  void raggedLossIsTheMeanOverRealTargets() {
+    ReformerConfig config = TestModels.small(2).build();
+    int[] first = TestModels.ids(20, 1);
+    int[] second = TestModels.ids(33, 2);
+    try (Backend backend = TestBackends.reference();
+        ReformerModel model = ReformerModel.create(config, backend, 1)) {
+      double one = loss(model, Batch.of(first), first);
+      double two = loss(model, Batch.of(second), second);
+      Batch both = Batch.of(first, second);
+      int[] labels = new int[2 * 33];
+      System.arraycopy(first, 0, labels, 0, 20);
+      System.arraycopy(second, 0, labels, 33, 33);
+      double together = loss(model, both, labels);
+      assertEquals((one * 19 + two * 32) / 51, together, 1e-7);
+    }
+  }
+
+  private static double loss(ReformerModel model, Batch batch, int[] labels) {
+    return model.loss(batch.withCausalLabels(labels), CallOptions.EVALUATION);
+  }
+
+  @Test
+  void batchRowsAreIndependent() {
+    ReformerConfig config = TestModels.small(4).build();
+    int[] a = TestModels.ids(48, 1);
+    int[] b = TestModels.ids(48, 2);
+    int[] c = TestModels.ids(48, 3);
+    float[] abc = logits(config, Batch.of(a, b, c));
+    float[] cab = logits(config, Batch.of(c, a, b));
+    int row = 48 * TestModels.VOCABULARY;
+    assertArrayEquals(slice(abc, 0, row), slice(cab, row, row), "a");
+    assertArrayEquals(slice(abc, row, row), slice(cab, 2 * row, row), "b");
+    assertArrayEquals(slice(abc, 2 * row, row), slice(cab, 0, row), "c");
+  }
+
+  private static float[] slice(float[] all, int from, int count) {
+    return Arrays.copyOfRange(all, from, from + count);
+  }
+
+  @Test
+  void causalModelsIgnoreTheValuesOfTheFuture() {
+    // Local layers only: which keys an LSH layer selects does depend on the future (semantics of
+    // the paper), what it reads does not.
+    ReformerConfig config =
+        TestModels.small(3).attnLayers(List.of(AttentionKind.LOCAL, AttentionKind.LOCAL)).build();
+    int[] ids = TestModels.ids(40, 4);
+    float[] before = logits(config, Batch.of(ids));
+    ids[39] = (ids[39] + 1) % TestModels.VOCABULARY;
+    float[] after = logits(config, Batch.of(ids));
+    int earlier = 39 * TestModels.VOCABULARY;
+    assertArrayEquals(slice(before, 0, earlier), slice(after, 0, earlier));
+    assertFalse(Arrays.equals(before, after));
+  }
+
+  @Test
+  void inverseUndoesForwardWithAndWithoutDropout() {
+    for (boolean dropout : new boolean[] {false, true}) {
+      ReformerConfig config =
+          (dropout ? TestModels.withDropout(TestModels.small(12)) : TestModels.small(12)).build();
+      try (Backend backend = TestBackends.reference();
+          ReformerModel model = ReformerModel.create(config, backend, 1)) {
+        double[] largest = {0};
+        CallOptions options = TRAINING.withTrace(largest(backend, largest));
+        double error = model.reconstructionError(TestModels.batch(2, 45, 3), options);
+        System.out.printf(
+            "PropertiesTest: 12 layers rebuilt to %.1e of streams up to %.1f, dropout %s%n",
+            error, largest[0], dropout);
+        assertTrue(error < Tolerances.RECONSTRUCTION * largest[0], "error " + error);
+      }
+    }
+  }
+
+  private static Trace largest(Backend backend, double[] largest) {
+    return new Trace() {
+      @Override
+      public void layerInput(int layer, Tensor x1, Tensor x2) {
+        for (Tensor stream : List.of(x1, x2)) {
+          for (float value : backend.download(stream)) {
+            largest[0] = Math.max(largest[0], Math.abs(value));
+          }
+        }
+      }
+    };
+  }
+}

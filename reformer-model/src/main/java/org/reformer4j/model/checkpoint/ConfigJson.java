@@ -71,7 +71,7 @@ public final class ConfigJson {
    * @throws CheckpointException if the file cannot be written
    */
   public static void write(Path file, ReformerConfig config) {
-    ByteBuffer bytes = StandardCharsets.UTF_8.encode(text(config));
+    ByteBuffer bytes = StandardCharsets.UTF_8.encode(toJson(config));
     AtomicFiles.write(
         file,
         channel -> {
@@ -201,7 +201,14 @@ public final class ConfigJson {
     };
   }
 
-  private static String text(ReformerConfig config) {
+  /**
+   * Returns a config as JSON text, all fields in alphabetical order.
+   *
+   * @param config what to write
+   * @throws IllegalArgumentException if {@code extra} has a name of a field of its own or a value
+   *     that is not JSON
+   */
+  public static String toJson(ReformerConfig config) {
     SortedMap<String, JsonNode> fields = new TreeMap<>();
     for (ConfigField field : ConfigFields.ALL) {
       fields.put(field.name(), field.writer().apply(config));

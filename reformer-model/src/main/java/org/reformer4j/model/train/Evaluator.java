@@ -1,6 +1,5 @@
 package org.reformer4j.model.train;
 
-import java.util.Arrays;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.ReformerModel;
@@ -14,47 +13,62 @@ public final class Evaluator {
   private Evaluator() {}
 
   /**
-   * Predicts every byte of the text once, in windows that do not overlap; the first byte of a
-   * window is given.
+   * Predicts every byte of the text but the first once, in windows whose predictions do not
+   * overlap; the byte before a window is given. The result does not depend on how many windows are
+   * computed at once.
    *
    * @param model a causal byte-level model
    * @param corpus the text, at least two bytes
-   * @param contextLength bytes predicted per window
-   * @param maxWindows windows to measure, spread evenly; 0 for all, with a shorter last one
+   * @param contextLength bytes predicted per window, at least 1
+   * @param maxWindows whole windows to measure, spread evenly; 0 for all, with a shorter last one
+   * @return the mean loss; its step is 0
+   * @throws IllegalArgumentException if an argument is out of range
    */
   public static EvaluationReport evaluate(
       ReformerModel model, Corpus corpus, int contextLength, int maxWindows) {
-    if (corpus.length() < 2) {
+    if (corpus.length() < 2 || contextLength < 1 || maxWindows < 0) {
       throw new IllegalArgumentException(
-          "evaluation needs a text of at least 2 bytes, got " + corpus.length());
+          "evaluation needs a text of at least 2 bytes, contextLength of at least 1 and maxWindows"
+              + " of at least 0, got "
+              + corpus.length()
+              + ", "
+              + contextLength
+              + " and "
+              + maxWindows);
     }
     long predictable = corpus.length() - 1;
-    long windows = (predictable + contextLength - 1) / contextLength;
-    long measured = maxWindows == 0 ? windows : Math.min(maxWindows, windows);
+    long whole = predictable / contextLength;
+    int rest = (int) (predictable % contextLength);
+    long limit = maxWindows == 0 ? Long.MAX_VALUE : maxWindows;
+    long measured = Math.min(limit, whole);
     int atOnce = Math.max(1, TOKENS_AT_ONCE / contextLength);
     double sum = 0;
-    long bytes = 0;
     for (long first = 0; first < measured; first += atOnce) {
-      int count = (int) Math.min(atOnce, measured - first);
-      int[][] ids = new int[count][];
-      int[] targets = new int[count * contextLength];
-      Arrays.fill(targets, Batch.IGNORE);
-      int longest = 0;
-      for (int i = 0; i < count; i++) {
+      long[] starts = new long[(int) Math.min(atOnce, measured - first)];
+      for (int i = 0; i < starts.length; i++) {
         // Evenly spread: window j of m out of n is number j*n/m.
-        long start = (first + i) * windows / measured * contextLength;
-        ids[i] = new int[(int) Math.min(contextLength, predictable - start)];
-        corpus.copyIds(start, ids[i].length, ids[i], 0);
-        longest = Math.max(longest, ids[i].length);
+        starts[i] = (first + i) * whole / measured * contextLength;
       }
-      for (int i = 0; i < count; i++) {
-        long start = (first + i) * windows / measured * contextLength;
-        corpus.copyIds(start + 1, ids[i].length, targets, i * longest);
-      }
-      Batch batch = Batch.of(ids).withTargets(Arrays.copyOf(targets, count * longest));
-      sum += model.loss(batch, CallOptions.EVALUATION) * batch.targetCount();
-      bytes += batch.targetCount();
+      sum += lossSum(model, corpus, contextLength, starts);
+    }
+    long bytes = measured * contextLength;
+    if (rest > 0 && limit > whole) {
+      // Alone: beside longer ones it would be hashed into as many buckets as they need.
+      sum += lossSum(model, corpus, rest, predictable - rest);
+      bytes += rest;
     }
     return new EvaluationReport(0, sum / bytes, bytes);
+  }
+
+  /** Returns the summed loss of windows of equal length. */
+  private static double lossSum(ReformerModel model, Corpus corpus, int length, long... starts) {
+    int[] ids = new int[Math.multiplyExact(starts.length, length)];
+    int[] targets = new int[ids.length];
+    for (int i = 0; i < starts.length; i++) {
+      corpus.copyIds(starts[i], length, ids, i * length);
+      corpus.copyIds(starts[i] + 1, length, targets, i * length);
+    }
+    Batch batch = Batch.of(ids, length).withTargets(targets);
+    return model.loss(batch, CallOptions.EVALUATION) * targets.length;
   }
 }

@@ -3,17 +3,17 @@ package org.reformer4j.model.train;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.util.ArrayList;
 import java.util.List;
+import org.reformer4j.api.CheckpointException;
 import org.reformer4j.model.checkpoint.AtomicFiles;
 
 /** One JSON object per line: {@code metrics.jsonl}. */
@@ -52,26 +52,48 @@ final class MetricsFile {
     try {
       Files.writeString(file, line + "\n", StandardOpenOption.CREATE, StandardOpenOption.APPEND);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot append to " + file, e);
+      throw new CheckpointException("cannot append to " + file + ": " + e, e);
     }
   }
 
-  /** Drops the lines of steps that a resumed training does again, and a line cut by a crash. */
+  /** Returns when all lines have reached the disk. */
+  void force() {
+    if (!Files.exists(file)) {
+      return;
+    }
+    try (FileChannel channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
+      channel.force(true);
+    } catch (IOException e) {
+      throw new CheckpointException("cannot write " + file + ": " + e, e);
+    }
+  }
+
+  /**
+   * Drops the lines of steps that a resumed training does again, and a last line cut by a crash.
+   *
+   * @throws CheckpointException if another line is no metric, or the file cannot be read
+   */
   void keepUpTo(long step) {
     if (!Files.exists(file)) {
       return;
     }
-    List<String> kept = new ArrayList<>();
+    StringBuilder kept = new StringBuilder();
     try {
-      for (String line : Files.readAllLines(file)) {
-        if (isComplete(line) && JSON.readTree(line).path("step").asLong() <= step) {
-          kept.add(line + "\n");
+      List<String> lines = Files.readAllLines(file);
+      for (int i = 0; i < lines.size(); i++) {
+        JsonNode number = step(lines.get(i));
+        if (!number.isIntegralNumber() && i < lines.size() - 1) {
+          throw new CheckpointException(
+              file + " line " + (i + 1) + " is no metric of a step: delete or mend the file");
+        }
+        if (number.isIntegralNumber() && number.longValue() <= step) {
+          kept.append(lines.get(i)).append('\n');
         }
       }
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot read " + file, e);
+      throw new CheckpointException("cannot read " + file + ": " + e, e);
     }
-    byte[] bytes = String.join("", kept).getBytes(StandardCharsets.UTF_8);
+    byte[] bytes = kept.toString().getBytes(StandardCharsets.UTF_8);
     AtomicFiles.write(file, channel -> writeAll(channel, bytes));
   }
 
@@ -82,13 +104,12 @@ final class MetricsFile {
     }
   }
 
-  private static boolean isComplete(String line) {
+  /** Returns the step of a line; something else than a number if the line is cut. */
+  private static JsonNode step(String line) {
     try {
-      JsonNode node = JSON.readTree(line);
-      return node.isObject();
+      return JSON.readTree(line).path("step");
     } catch (JsonProcessingException e) {
-      // A crash can cut the last line; its step is done again.
-      return false;
+      return MissingNode.getInstance();
     }
   }
 }

@@ -14,8 +14,8 @@ public final class NonFiniteLossException extends RuntimeException {
             + step
             + " is not finite; first produced by "
             + layer
-            + ": lower the learning rate, lengthen the warm-up, or clip the gradient, and resume"
-            + " from the last checkpoint");
+            + ": lower the learning rate, lengthen the warm-up, clip the gradient, or check the"
+            + " data, and resume from the last checkpoint");
     this.step = step;
     this.layer = layer;
   }

@@ -129,7 +129,7 @@ abstract class Optimizer {
           matrix ? state().get(name(parameter, "columns")) : null,
           new AdafactorSpec(
               rate,
-              (float) (1 - Math.pow(step, -0.8)),
+              (float) (1 - StrictMath.pow(step, -0.8)),
               EPSILON,
               MINIMUM_SCALE,
               CLIP,

@@ -29,9 +29,11 @@ public record OptimizerOptions(
       throw new IllegalArgumentException(
           "beta1 and beta2 must be in [0, 1), got " + beta1 + " and " + beta2);
     }
-    if (!(epsilon > 0 && weightDecay >= 0 && clipNorm >= 0)) {
+    // The sum is not finite if one of them is not.
+    if (!(epsilon > 0 && weightDecay >= 0 && clipNorm >= 0)
+        || !Double.isFinite((double) epsilon + weightDecay + clipNorm)) {
       throw new IllegalArgumentException(
-          "epsilon must be positive, weightDecay and clipNorm not negative, got "
+          "epsilon must be positive, weightDecay and clipNorm not negative, all finite, got "
               + epsilon
               + ", "
               + weightDecay

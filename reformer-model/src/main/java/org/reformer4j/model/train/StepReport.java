@@ -8,10 +8,10 @@ package org.reformer4j.model.train;
  * @param loss mean loss of the step, in nats per byte
  * @param learningRate rate of the step
  * @param gradientNorm global norm before clipping
- * @param tokensPerSecond since the last report
- * @param peakBytes most bytes that tensors took so far
+ * @param tokensPerSecond since the last report, evaluations and checkpoints not counted
+ * @param peakBytes most bytes that tensors took during the step
  * @param secondsElapsed since this process started to train
- * @param secondsLeft estimate for the rest
+ * @param secondsLeft estimate for the remaining steps
  */
 public record StepReport(
     long step,

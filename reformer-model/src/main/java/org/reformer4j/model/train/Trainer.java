@@ -8,12 +8,11 @@ import java.util.Optional;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.TensorScope;
-import org.reformer4j.model.Batch;
-import org.reformer4j.model.CallOptions;
-import org.reformer4j.model.Parameter;
+import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.ModelFolder;
+import org.reformer4j.model.text.ByteTokenizer;
 import org.reformer4j.model.text.Corpus;
 import org.reformer4j.model.text.Windows;
 
@@ -38,7 +37,7 @@ public final class Trainer implements AutoCloseable {
   private final Path output;
   private final TrainingListener listener;
   private final TrainingState.Identity identity;
-  private final Windows windows;
+  private final StepGradients gradients;
   private final MetricsFile metrics;
   private final TensorScope scope;
   private final Optimizer optimizer;
@@ -55,7 +54,7 @@ public final class Trainer implements AutoCloseable {
    * @param options its course
    * @param output folder of the results, made if it does not exist
    * @param listener told what happens
-   * @throws IllegalArgumentException if text or context do not fit the model
+   * @throws IllegalArgumentException if model, texts and context do not fit together
    */
   public Trainer(
       ReformerModel model,
@@ -64,15 +63,7 @@ public final class Trainer implements AutoCloseable {
       TrainingOptions options,
       Path output,
       TrainingListener listener) {
-    int context = options.batch().contextLength();
-    if (context > model.config().maxPositions()) {
-      throw new IllegalArgumentException(
-          "the context of "
-              + context
-              + " tokens exceeds the model's "
-              + model.config().maxPositions()
-              + " positions: shorten it or enlarge max_position_embeddings");
-    }
+    check(model, validation, options.batch().contextLength());
     this.model = model;
     this.backend = model.backend();
     this.validation = validation;
@@ -82,14 +73,42 @@ public final class Trainer implements AutoCloseable {
     this.identity =
         new TrainingState.Identity(
             options,
-            model.config().toString(),
+            model.config(),
             train.fingerprint(),
             validation.length() == 0 ? 0 : validation.fingerprint());
-    this.windows = new Windows(train, context + 1, options.seed());
+    Windows windows = new Windows(train, options.batch().contextLength() + 1, options.seed());
+    this.gradients = new StepGradients(model, windows, options.batch(), options.seed());
     this.metrics = new MetricsFile(output.resolve(METRICS_FILE));
     model.enableTraining();
     this.scope = backend.scope("optimizer");
     this.optimizer = Optimizer.create(options.optimizer(), model.parameters(), scope, backend);
+  }
+
+  private static void check(ReformerModel model, Corpus validation, int context) {
+    ReformerConfig config = model.config();
+    if (!model.hasLmHead() || !config.isDecoder()) {
+      throw new IllegalArgumentException(
+          "training needs a causal language model: a head, and is_decoder true in the config");
+    }
+    if (config.vocabSize() < ByteTokenizer.VOCABULARY_SIZE) {
+      throw new IllegalArgumentException(
+          "vocab_size must be at least the "
+              + ByteTokenizer.VOCABULARY_SIZE
+              + " ids of bytes, got "
+              + config.vocabSize());
+    }
+    if (context > config.maxPositions()) {
+      throw new IllegalArgumentException(
+          "the context of "
+              + context
+              + " tokens exceeds the model's "
+              + config.maxPositions()
+              + " positions: shorten it or enlarge max_position_embeddings");
+    }
+    if (validation.length() == 1) {
+      throw new IllegalArgumentException(
+          "the held-out text has one byte and nothing to predict: use more, or an empty one");
+    }
   }
 
   /**
@@ -123,15 +142,16 @@ public final class Trainer implements AutoCloseable {
   /**
    * Times passes without changing parameters or state.
    *
-   * @param probes passes to time, after as many to warm up
-   * @return seconds of a whole step, the median of the probes
+   * @param probes passes to time, at least 1, after as many to warm up
+   * @return seconds of a whole step without its update, from the median of the probes
    */
   public double secondsPerStep(int probes) {
+    if (probes < 1) {
+      throw new IllegalArgumentException("probes must be at least 1, got " + probes);
+    }
     double[] seconds = new double[probes];
     for (int i = 0; i < 2 * probes; i++) {
-      long start = System.nanoTime();
-      model.lossAndGradients(batch(0), CallOptions.training(options.seed(), 0), 0f);
-      seconds[i % probes] = (System.nanoTime() - start) * 1e-9;
+      seconds[i % probes] = gradients.secondsOfOnePass();
     }
     Arrays.sort(seconds);
     return seconds[probes / 2] * options.batch().accumulation();
@@ -144,7 +164,8 @@ public final class Trainer implements AutoCloseable {
 
   /**
    * Trains to the last step, saving and evaluating as the options say, and always at the end; when
-   * stopped it saves without evaluating.
+   * stopped it saves without evaluating. A training resumed after its last step is evaluated and
+   * saved once more.
    *
    * @throws NonFiniteLossException if loss or gradient are not finite; nothing was updated by them
    * @throws CheckpointException if the output folder holds a training that was not resumed
@@ -152,55 +173,62 @@ public final class Trainer implements AutoCloseable {
   public TrainingResult run() {
     prepareOutput();
     long total = options.rate().totalSteps();
-    long start = System.nanoTime();
-    long reported = start;
-    long reportedStep = done;
+    Progress progress = new Progress();
     double loss = Double.NaN;
     Optional<EvaluationReport> evaluation = Optional.empty();
+    if (done >= total) {
+      // Its line is in the metrics already: every step is saved after its reports.
+      evaluation = measure(done);
+    }
     boolean saved = false;
     while (done < total && !stopping) {
       long step = done + 1;
-      loss = gradients(step);
-      double norm = gradientNorm(step);
+      progress.stepBegins();
+      // Evaluations need other memory; this way a resumed training reports the same peak.
+      backend.resetPeak();
+      loss = gradients.compute(step);
+      double norm = gradients.norm(step);
       float clip = options.optimizer().clipNorm();
       float scale = clip > 0 && norm > clip ? (float) (clip / norm) : 1f;
       float rate = options.rate().at(step);
       optimizer.step(rate, step, scale);
       done = step;
-      boolean last = step == total || stopping;
-      if (step % options.intervals().log() == 0 || last) {
-        long now = System.nanoTime();
-        double elapsed = (now - start) * 1e-9;
-        double perStep = (now - reported) * 1e-9 / (step - reportedStep);
-        StepReport report =
-            new StepReport(
-                step,
-                total,
-                loss,
-                rate,
-                norm,
-                options.batch().tokens() / perStep,
-                backend.peakBytes(),
-                elapsed,
-                perStep * (total - step));
-        metrics.append(report);
-        listener.step(report);
-        reported = now;
-        reportedStep = step;
+      progress.stepEnds();
+      // Not when stopping: the metrics must not tell how often a training was interrupted.
+      if (due(step, options.intervals().log()) || step == total) {
+        report(progress, loss, rate, norm);
       }
       if (due(step, options.intervals().evaluate()) || step == total) {
-        evaluation = evaluate(step);
+        evaluation = measure(step);
+        evaluation.ifPresent(metrics::append);
       }
-      saved = due(step, options.intervals().save()) || last;
+      saved = due(step, options.intervals().save()) || step == total;
       if (saved) {
-        save(step);
+        save();
       }
     }
     if (!saved) {
-      save(done);
+      save();
     }
-    return new TrainingResult(
-        done, loss, evaluation, done < total, (System.nanoTime() - start) * 1e-9);
+    return new TrainingResult(done, loss, evaluation, done < total, progress.secondsElapsed());
+  }
+
+  private void report(Progress progress, double loss, float rate, double norm) {
+    long total = options.rate().totalSteps();
+    double perStep = progress.secondsPerStep();
+    StepReport report =
+        new StepReport(
+            done,
+            total,
+            loss,
+            rate,
+            norm,
+            options.batch().tokens() / perStep,
+            backend.peakBytes(),
+            progress.secondsElapsed(),
+            perStep * (total - done));
+    metrics.append(report);
+    listener.step(report);
   }
 
   private static boolean due(long step, long interval) {
@@ -210,7 +238,8 @@ public final class Trainer implements AutoCloseable {
   private void prepareOutput() {
     if (!resumed && Files.exists(output.resolve(STATE_FILE))) {
       throw new CheckpointException(
-          output + " holds a training already: resume it, or choose another folder");
+          output
+              + " holds a training already: resume it (--resume), or choose another folder (--out)");
     }
     try {
       Files.createDirectories(output);
@@ -224,53 +253,8 @@ public final class Trainer implements AutoCloseable {
     }
   }
 
-  /** Sums the gradients of a step's batches and returns the mean loss. */
-  private double gradients(long step) {
-    int accumulation = options.batch().accumulation();
-    model.parameters().zeroGradients(backend);
-    double sum = 0;
-    for (int i = 0; i < accumulation; i++) {
-      long pass = (step - 1) * accumulation + i;
-      Batch batch = batch(pass);
-      CallOptions call = CallOptions.training(options.seed(), pass);
-      double loss = model.lossAndGradients(batch, call, 1f / accumulation);
-      if (!Double.isFinite(loss)) {
-        String layer = NonFiniteSearch.firstLayer(model, batch, call);
-        throw new NonFiniteLossException(step, layer, "the loss");
-      }
-      sum += loss;
-    }
-    return sum / accumulation;
-  }
-
-  private double gradientNorm(long step) {
-    double squares = 0;
-    for (Parameter parameter : model.parameters().all()) {
-      double own = backend.sumOfSquares(parameter.gradient());
-      if (!Double.isFinite(own)) {
-        throw new NonFiniteLossException(step, parameter.name(), "the gradient");
-      }
-      squares += own;
-    }
-    return Math.sqrt(squares);
-  }
-
-  private Batch batch(long pass) {
-    int sequences = options.batch().sequences();
-    int context = options.batch().contextLength();
-    int[] ids = new int[sequences * context];
-    int[] targets = new int[sequences * context];
-    int[] window = new int[context + 1];
-    for (int i = 0; i < sequences; i++) {
-      windows.copy(pass * sequences + i, window, 0);
-      System.arraycopy(window, 0, ids, i * context, context);
-      System.arraycopy(window, 1, targets, i * context, context);
-    }
-    return Batch.of(ids, context).withTargets(targets);
-  }
-
-  private Optional<EvaluationReport> evaluate(long step) {
-    if (validation.length() < 2) {
+  private Optional<EvaluationReport> measure(long step) {
+    if (validation.length() == 0) {
       return Optional.empty();
     }
     EvaluationReport measured =
@@ -280,15 +264,16 @@ public final class Trainer implements AutoCloseable {
             options.batch().contextLength(),
             options.intervals().evaluationWindows());
     EvaluationReport report = new EvaluationReport(step, measured.loss(), measured.bytes());
-    metrics.append(report);
     listener.evaluated(report);
     return Optional.of(report);
   }
 
-  private void save(long step) {
-    TrainingState.save(output.resolve(STATE_FILE), step, identity, model, optimizer.state());
+  private void save() {
+    // First the metrics: a state must never reach the disk before the reports of its steps.
+    metrics.force();
+    TrainingState.save(output.resolve(STATE_FILE), done, identity, model, optimizer.state());
     model.save(output);
-    listener.saved(step, output);
+    listener.saved(done, output);
   }
 
   /** Frees the optimizer's state; the model stays. */

@@ -17,11 +17,16 @@ public record TrainingOptions(
     OptimizerOptions optimizer,
     LearningRate rate,
     Intervals intervals) {
-  /** Checks that nothing is missing. */
+  /** Checks that nothing is missing and that there is a step to do. */
   public TrainingOptions {
     Objects.requireNonNull(batch, "batch");
     Objects.requireNonNull(optimizer, "optimizer");
     Objects.requireNonNull(rate, "rate");
     Objects.requireNonNull(intervals, "intervals");
+    if (rate.totalSteps() < 1) {
+      throw new IllegalArgumentException(
+          "rate.totalSteps, the steps of the training, must be at least 1, got "
+              + rate.totalSteps());
+    }
   }
 }

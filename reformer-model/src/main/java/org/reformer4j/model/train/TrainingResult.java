@@ -7,7 +7,7 @@ import java.util.Optional;
  *
  * @param steps steps done in all, those before a resume included
  * @param loss loss of the last step in nats per byte; NaN if there was none
- * @param evaluation last evaluation, if there is held-out text
+ * @param evaluation last evaluation of this process; empty if there was none
  * @param stopped whether it was stopped before its last step
  * @param seconds time of this process
  */

@@ -1,17 +1,23 @@
 package org.reformer4j.model.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedSet;
+import java.util.TreeSet;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.model.Parameter;
+import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.SafeTensors;
 import org.reformer4j.model.checkpoint.SafeTensorsWriter;
 
@@ -24,21 +30,34 @@ final class TrainingState {
   private static final String FORMAT = "reformer-training-1";
   private static final String FORMAT_KEY = "format";
   private static final String STEP_KEY = "step";
-  private static final String OPTIONS_KEY = "options";
-  private static final String CONFIG_KEY = "config";
-  private static final String TRAIN_KEY = "train_text";
-  private static final String VALIDATION_KEY = "validation_text";
+  private static final String IDENTITY_KEY = "training";
+  private static final String OPTIONS = "options";
   private static final ObjectMapper JSON = new ObjectMapper();
 
   /**
    * What a state belongs to.
    *
    * @param options options of the training
-   * @param config fingerprint of the model's config
+   * @param config the model's
    * @param trainText fingerprint of the training text
    * @param validationText fingerprint of the held-out text
    */
-  record Identity(TrainingOptions options, String config, long trainText, long validationText) {}
+  record Identity(
+      TrainingOptions options, ReformerConfig config, long trainText, long validationText) {
+    /** Returns it as JSON; texts come back from the disk and compare as such. */
+    String json() {
+      try {
+        ObjectNode json = JSON.createObjectNode();
+        json.set(OPTIONS, JSON.valueToTree(options));
+        json.set("config", JSON.readTree(ConfigJson.toJson(config)));
+        json.put("training text", Long.toHexString(trainText));
+        json.put("held-out text", Long.toHexString(validationText));
+        return JSON.writeValueAsString(json);
+      } catch (JsonProcessingException e) {
+        throw new IllegalStateException("config or options cannot be written as JSON", e);
+      }
+    }
+  }
 
   private TrainingState() {}
 
@@ -49,43 +68,24 @@ final class TrainingState {
         new SafeTensorsWriter()
             .metadata(FORMAT_KEY, FORMAT)
             .metadata(STEP_KEY, Long.toString(step))
-            .metadata(OPTIONS_KEY, toJson(identity.options()))
-            .metadata(CONFIG_KEY, identity.config())
-            .metadata(TRAIN_KEY, Long.toHexString(identity.trainText()))
-            .metadata(VALIDATION_KEY, Long.toHexString(identity.validationText()));
+            .metadata(IDENTITY_KEY, identity.json());
     tensors(model, optimizer)
         .forEach(
             (name, tensor) -> writer.floats(name, tensor.shape(), () -> backend.download(tensor)));
     writer.write(file);
   }
 
-  /** Loads parameters and optimizer state and returns the step. */
+  /** Loads parameters and optimizer state and returns the step; changes nothing if it fails. */
   static long load(
       Path file, Identity identity, ReformerModel model, Map<String, Tensor> optimizer) {
     SafeTensors state = open(file);
-    Map<String, String> metadata = state.metadata();
-    List<String> differences = new ArrayList<>();
-    compare(differences, "options", toJson(identity.options()), metadata.get(OPTIONS_KEY));
-    compare(differences, "model config", identity.config(), metadata.get(CONFIG_KEY));
-    compare(
-        differences,
-        "training text",
-        Long.toHexString(identity.trainText()),
-        metadata.get(TRAIN_KEY));
-    compare(
-        differences,
-        "held-out text",
-        Long.toHexString(identity.validationText()),
-        metadata.get(VALIDATION_KEY));
+    long step = step(file, state.metadata());
     Map<String, Tensor> tensors = tensors(model, optimizer);
-    for (Map.Entry<String, Tensor> entry : tensors.entrySet()) {
-      String name = entry.getKey();
-      if (!state.contains(name)) {
-        differences.add("missing " + name);
-      } else if (!state.entry(name).shape().equals(entry.getValue().shape())) {
-        differences.add(
-            name + " has shape " + state.entry(name).shape() + ", not " + entry.getValue().shape());
-      }
+    List<String> differences = new ArrayList<>();
+    compare(differences, "", parse(file, identity.json()), identity(file, state));
+    if (differences.isEmpty()) {
+      // Otherwise the tensors differ as a consequence, which nobody wants to read.
+      compareTensors(differences, tensors, state);
     }
     if (!differences.isEmpty()) {
       throw new CheckpointException(
@@ -95,16 +95,64 @@ final class TrainingState {
               + ": resume with the same text, config and options, or train into another folder");
     }
     tensors.forEach((name, tensor) -> model.backend().upload(tensor, state.floats(name)));
-    return step(file, metadata);
+    return step;
+  }
+
+  private static void compareTensors(
+      List<String> differences, Map<String, Tensor> tensors, SafeTensors state) {
+    tensors.forEach(
+        (name, tensor) -> {
+          if (!state.contains(name)) {
+            differences.add("missing " + name + tensor.shape());
+            return;
+          }
+          SafeTensors.Entry entry = state.entry(name);
+          if (!entry.shape().equals(tensor.shape()) || !entry.dtype().equals("F32")) {
+            differences.add(
+                "mis-shaped "
+                    + name
+                    + ": expected F32"
+                    + tensor.shape()
+                    + ", found "
+                    + entry.dtype()
+                    + entry.shape());
+          }
+        });
+    for (String name : state.names()) {
+      if (!tensors.containsKey(name)) {
+        differences.add("unexpected " + name + state.entry(name).shape());
+      }
+    }
   }
 
   /** Reads the options of a saved training. */
   static TrainingOptions options(Path file) {
+    JsonNode options = identity(file, open(file)).path(OPTIONS);
+    if (!options.isObject()) {
+      throw new CheckpointException(file + " holds no training options");
+    }
     try {
-      return JSON.readValue(open(file).metadata().get(OPTIONS_KEY), TrainingOptions.class);
+      return JSON.treeToValue(options, TrainingOptions.class);
     } catch (JsonProcessingException | IllegalArgumentException e) {
       throw new CheckpointException(
           file + " holds no readable training options: " + e.getMessage(), e);
+    }
+  }
+
+  private static JsonNode identity(Path file, SafeTensors state) {
+    String text = state.metadata().get(IDENTITY_KEY);
+    if (text == null) {
+      throw new CheckpointException(file + " does not say what training it belongs to");
+    }
+    return parse(file, text);
+  }
+
+  private static JsonNode parse(Path file, String text) {
+    try {
+      return JSON.readTree(text);
+    } catch (JsonProcessingException e) {
+      throw new CheckpointException(
+          file + " does not say in JSON what training it belongs to: " + e.getMessage(), e);
     }
   }
 
@@ -122,12 +170,11 @@ final class TrainingState {
   }
 
   private static long step(Path file, Map<String, String> metadata) {
-    try {
-      return Long.parseLong(metadata.get(STEP_KEY));
-    } catch (NumberFormatException e) {
-      throw new CheckpointException(
-          file + ": the step '" + metadata.get(STEP_KEY) + "' is no number", e);
+    String step = metadata.getOrDefault(STEP_KEY, "");
+    if (!step.matches("[0-9]{1,18}")) {
+      throw new CheckpointException(file + ": the step '" + step + "' is no number of a step");
     }
+    return Long.parseLong(step);
   }
 
   private static Map<String, Tensor> tensors(ReformerModel model, Map<String, Tensor> optimizer) {
@@ -139,18 +186,25 @@ final class TrainingState {
     return tensors;
   }
 
+  /** Lists the leaves in which two trees differ, under their path. */
   private static void compare(
-      List<String> differences, String what, String expected, String found) {
-    if (!expected.equals(found)) {
-      differences.add(what + " is " + expected + ", saved was " + found);
+      List<String> differences, String path, JsonNode expected, JsonNode found) {
+    if (!expected.isObject() || !found.isObject()) {
+      if (!expected.equals(found)) {
+        differences.add(path + " is " + shown(expected) + ", saved was " + shown(found));
+      }
+      return;
+    }
+    SortedSet<String> names = new TreeSet<>();
+    expected.fieldNames().forEachRemaining(names::add);
+    found.fieldNames().forEachRemaining(names::add);
+    for (String name : names) {
+      String below = path.isEmpty() ? name : path + "." + name;
+      compare(differences, below, expected.path(name), found.path(name));
     }
   }
 
-  private static String toJson(TrainingOptions options) {
-    try {
-      return JSON.writeValueAsString(options);
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException("training options cannot be written as JSON", e);
-    }
+  private static String shown(JsonNode value) {
+    return value.isMissingNode() ? "not set" : value.toString();
   }
 }

@@ -7,8 +7,6 @@ import java.util.Locale;
 import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.ReformerConfig;
-import org.reformer4j.model.ReformerModel;
-import org.reformer4j.model.SinusoidalPositions;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.text.ByteTokenizer;
 import picocli.CommandLine.Option;
@@ -70,7 +68,7 @@ final class ModelOptions {
   @Option(
       names = "--local-chunk",
       paramLabel = "C",
-      defaultValue = "64",
+      defaultValue = "32",
       description = "Chunk length of local layers (default: ${DEFAULT-VALUE}).")
   private int localChunk;
 
@@ -101,30 +99,6 @@ final class ModelOptions {
       description =
           "Dropout of embeddings, attention and feed-forward (default: ${DEFAULT-VALUE}).")
   private double dropout;
-
-  @Option(
-      names = "--positions",
-      paramLabel = "NAME",
-      defaultValue = "sinusoidal",
-      description =
-          "What the trained positions start from: sinusoidal, or random as in Hugging Face"
-              + " (default: ${DEFAULT-VALUE}).")
-  private PositionStart positions;
-
-  /** What positions start from. */
-  enum PositionStart {
-    /** Sines and cosines. */
-    SINUSOIDAL,
-    /** Normal numbers. */
-    RANDOM
-  }
-
-  /** Gives a fresh model the start that the options ask for. */
-  void start(ReformerModel fresh) {
-    if (positions == PositionStart.SINUSOIDAL) {
-      SinusoidalPositions.set(fresh);
-    }
-  }
 
   /** Returns the config; a file must describe a causal byte-level model. */
   ReformerConfig config() {

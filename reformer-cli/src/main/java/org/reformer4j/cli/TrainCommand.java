@@ -90,7 +90,6 @@ final class TrainCommand implements Callable<Integer> {
         resume ? ConfigJson.read(out.resolve(ModelFolder.CONFIG)) : model.config();
     try (Backend backend = backends.open(err);
         ReformerModel loaded = ReformerModel.create(config, backend, course.seed())) {
-      model.start(loaded);
       TrainingOptions options = options(loaded, split, err);
       err.printf(
           Locale.ROOT,

@@ -1,0 +1,196 @@
+package org.reformer4j.tests;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.reformer4j.cli.Main;
+import org.reformer4j.model.checkpoint.SafeTensors;
+
+/** The commands end to end, as a user types them. */
+class CommandLineTest {
+  private static final List<String> TINY =
+      List.of(
+          "--layers",
+          "local,lsh",
+          "--hidden",
+          "16",
+          "--heads",
+          "2",
+          "--context",
+          "32",
+          "--chunk",
+          "8",
+          "--local-chunk",
+          "8",
+          "--batch",
+          "2",
+          "--log-every",
+          "2",
+          "--threads",
+          "2",
+          "--backend",
+          "reference");
+
+  @TempDir static Path folder;
+  private static Path text;
+  private static Path model;
+
+  private record Result(int code, String out, String err) {}
+
+  private static Result run(String... args) {
+    StringWriter out = new StringWriter();
+    StringWriter err = new StringWriter();
+    int code = Main.run(new PrintWriter(out, true), new PrintWriter(err, true), args);
+    return new Result(code, out.toString(), err.toString());
+  }
+
+  private static Result train(Path out, String... more) {
+    List<String> args = new ArrayList<>(List.of("train", "--out", out.toString()));
+    args.addAll(TINY);
+    args.addAll(List.of(more));
+    return run(args.toArray(String[]::new));
+  }
+
+  @BeforeAll
+  static void trainOnce() throws IOException {
+    text = folder.resolve("text.txt");
+    Files.writeString(text, "the quick brown fox jumps over the lazy dog\n".repeat(60));
+    model = folder.resolve("model");
+    Result result = train(model, "--text", text.toString(), "--steps", "6");
+    assertEquals(0, result.code(), result.err());
+    assertTrue(result.out().contains("bits per byte"), result.out());
+    assertTrue(result.out().contains("next: ./reformer generate --model"), result.out());
+    assertTrue(result.err().contains("step 6/6"), result.err());
+  }
+
+  @Test
+  void trainingLeavesItsFiles() throws IOException {
+    for (String name :
+        List.of("model.safetensors", "config.json", "metrics.jsonl", "training.safetensors")) {
+      assertTrue(Files.size(model.resolve(name)) > 0, name);
+    }
+    assertTrue(ImageIO.read(model.resolve("loss.png").toFile()).getWidth() > 300);
+    assertEquals(4, Files.readAllLines(model.resolve("metrics.jsonl")).size(), "3 steps, 1 test");
+  }
+
+  @Test
+  void generationRepeatsWithItsSeed() {
+    String[] args = {
+      "generate",
+      "--model",
+      model.toString(),
+      "--prompt",
+      "the q",
+      "--max-new-tokens",
+      "12",
+      "--seed",
+      "3"
+    };
+    Result first = run(args);
+    assertEquals(0, first.code(), first.err());
+    assertTrue(first.out().startsWith("the q"), first.out());
+    assertTrue(first.err().contains("12 tokens"), first.err());
+    assertEquals(first.out(), run(args).out());
+    args[8] = "4";
+    assertFalse(first.out().equals(run(args).out()), "another seed");
+  }
+
+  @Test
+  void evaluationPrintsBitsPerByte() {
+    Result result = run("evaluate", "--model", model.toString(), "--text", text.toString());
+    assertEquals(0, result.code(), result.err());
+    assertTrue(result.out().matches("(?s)\\d\\.\\d{4} bits per byte .*"), result.out());
+  }
+
+  @Test
+  void inferenceGivesTheNumbersOfHuggingFace() {
+    Path golden = Golden.root().resolve("causal-lm");
+    Path outputs = folder.resolve("out.safetensors");
+    Result result =
+        run(
+            "infer",
+            "--model",
+            golden.toString(),
+            "--inputs",
+            golden.resolve("io.safetensors").toString(),
+            "--outputs",
+            outputs.toString(),
+            "--gradients");
+    assertEquals(0, result.code(), result.err());
+    SafeTensors io = Golden.io("causal-lm");
+    SafeTensors actual = SafeTensors.open(outputs);
+    Golden.assertClose(
+        "logits", io.doubles("expected64.logits"), actual.floats("logits"), 2e-5, null);
+    assertArrayEquals(io.longs("buckets.1"), actual.longs("buckets.1"));
+    Golden.assertGradient(
+        "grad.lm_head.bias", io.doubles("grad64.lm_head.bias"), actual.floats("grad.lm_head.bias"));
+    assertEquals(0, actual.entry("loss").shape().rank());
+  }
+
+  @Test
+  void doctorListsTheBackends() {
+    Result result = run("doctor");
+    assertEquals(0, result.code(), result.err());
+    assertTrue(result.out().contains("reference: usable"), result.out());
+    assertTrue(result.out().contains("cuda: not usable"), result.out());
+  }
+
+  @Test
+  void stoppedTrainingResumesAndFinishedOnesAreKept() {
+    Path out = folder.resolve("resumed");
+    assertEquals(0, train(out, "--text", text.toString(), "--steps", "4").code());
+    Result again = train(out, "--text", text.toString(), "--steps", "4");
+    assertEquals(2, again.code());
+    assertTrue(again.err().contains("--resume"), again.err());
+    Result resumed = train(out, "--text", text.toString(), "--resume");
+    assertEquals(0, resumed.code(), resumed.err());
+    Result other = train(out, "--text", Golden.root().resolve("README.md").toString(), "--resume");
+    assertEquals(2, other.code());
+    assertTrue(other.err().contains("training text"), other.err());
+  }
+
+  @Test
+  void mistakesGetOneLineWithTheFix() throws IOException {
+    Path empty = folder.resolve("empty.txt");
+    Files.writeString(empty, "");
+    Path none = folder.resolve("none");
+    mistake("--steps or --minutes", train(none, "--steps", "1", "--minutes", "1"));
+    mistake("empty", train(none, "--text", empty.toString(), "--steps", "1"));
+    mistake("missing", train(none, "--text", folder.resolve("missing").toString()));
+    mistake("multiple of --heads", train(none, "--heads", "3", "--text", text.toString()));
+    mistake("nothing to resume|no training to resume", train(none, "--resume"));
+    mistake("lacks", run("generate", "--model", none.toString(), "--prompt", "x"));
+    mistake("cuda", run("evaluate", "--backend", "cuda", "--model", "x", "--text", "" + text));
+    mistake("--prompt", run("generate", "--model", model.toString()));
+    mistake("prompt is empty", run("generate", "--model", model.toString(), "--prompt", ""));
+    mistake("Unknown option", run("doctor", "--nonsense"));
+  }
+
+  private static void mistake(String words, Result result) {
+    assertEquals(2, result.code(), result.err());
+    String error =
+        result.err().lines().filter(l -> l.startsWith("reformer: error: ")).findFirst().orElse("");
+    assertTrue(error.matches(".*(" + words + ").*"), words + " in " + result.err());
+    assertFalse(result.err().contains("\tat "), result.err());
+  }
+
+  @Test
+  void verboseShowsTheStack() {
+    Result result = run("--verbose", "generate", "--model", "/nowhere", "--prompt", "x");
+    assertEquals(2, result.code());
+    assertTrue(result.err().contains("\tat "), result.err());
+  }
+}

@@ -13,9 +13,6 @@ import picocli.CommandLine.Option;
 
 /** Shape of a model to train: a config file, or sizes. */
 final class ModelOptions {
-  /** Longest context for which a row per position is cheaper than axial positions. */
-  private static final int LONGEST_LEARNED = 4096;
-
   @Option(
       names = "--config",
       paramLabel = "FILE",
@@ -133,8 +130,10 @@ final class ModelOptions {
       throw new IllegalArgumentException(
           "--context must be at least 2 and --chunk at least 1, got " + context + ", " + chunk);
     }
-    boolean axial = context > LONGEST_LEARNED;
-    int columns = axial ? largestFactor(context) : context;
+    // Rows of axial positions are shared by all chunks: they learn several times sooner than a row
+    // for every position, and the offset within a chunk is what local layers need.
+    boolean axial = context > localChunk && context % localChunk == 0;
+    int columns = axial ? localChunk : context;
     int evenBuckets = 2 * Math.max(1, context / chunk);
     return ReformerConfig.builder()
         .architectures(List.of("ReformerModelWithLMHead"))
@@ -179,15 +178,5 @@ final class ModelOptions {
       }
     }
     return kinds;
-  }
-
-  /** Returns the divisor of n nearest to its root from above, so that both axes are short. */
-  private static int largestFactor(int n) {
-    for (int i = (int) Math.ceil(Math.sqrt(n)); i < n; i++) {
-      if (n % i == 0) {
-        return i;
-      }
-    }
-    return n;
   }
 }

@@ -95,6 +95,14 @@ class ReformerConfigTest {
     assertEquals(List.of(128), config.bucketFactors(4096));
     assertEquals(List.of(16, 16), config.bucketFactors(8192));
     assertEquals(List.of(16, 32), config.bucketFactors(16384));
+    // What Hugging Face chose in two recorded runs.
+    ReformerConfigBuilder recorded = config.toBuilder();
+    assertEquals(
+        List.of(8),
+        recorded.lshAttnChunkLength(16).maxPositionEmbeddings(96).build().bucketFactors(96));
+    assertEquals(
+        List.of(4, 8),
+        recorded.lshAttnChunkLength(4).maxPositionEmbeddings(64).build().bucketFactors(64));
     ReformerConfig large = config.toBuilder().maxPositionEmbeddings(1 << 24).build();
     assertEquals(List.of(1024), large.bucketFactors(1 << 15));
     assertEquals(List.of(32, 64), large.bucketFactors(1 << 16));

@@ -17,7 +17,9 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "doctor",
     mixinStandardHelpOptions = true,
-    description = "List backends, versions, threads and memory, and why a backend is not usable.")
+    description = "List backends, versions, threads and memory, and why a backend is not usable.",
+    footerHeading = "%nExample:%n",
+    footer = "  reformer doctor")
 final class DoctorCommand implements Callable<Integer> {
   private static final long SMALL_HEAP = 1L << 30;
 

@@ -56,7 +56,7 @@ final class EvaluateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     Corpus corpus = Corpus.open(text);
     try (Backend backend = backends.open(spec.commandLine().getErr());
-        ReformerModel loaded = ReformerModel.load(model, backend)) {
+        ReformerModel loaded = ByteModel.load(model, backend)) {
       int length = context != null ? context : Math.min(4096, loaded.config().maxPositions());
       EvaluationReport report = Evaluator.evaluate(loaded, corpus, length, windows);
       out.printf(

@@ -115,7 +115,7 @@ final class GenerateCommand implements Callable<Integer> {
         new SamplingOptions(greedy ? 0 : temperature, topK, topP, repetitionPenalty, seed);
     GenerationOptions options = new GenerationOptions(maxNewTokens, sampling, stopTokens());
     try (Backend backend = backends.open(err);
-        ReformerModel loaded = ReformerModel.load(model, backend)) {
+        ReformerModel loaded = ByteModel.load(model, backend)) {
       long start = System.nanoTime();
       out.print(tokenizer.decode(ids));
       Generation generation = stream(loaded, ids, options, out);
@@ -152,11 +152,13 @@ final class GenerateCommand implements Callable<Integer> {
     if (prompt.text != null) {
       return prompt.text.getBytes(StandardCharsets.UTF_8);
     }
+    if (!Files.isRegularFile(prompt.file)) {
+      throw new IllegalArgumentException("--prompt-file " + prompt.file + " is no file");
+    }
     try {
       return Files.readAllBytes(prompt.file);
     } catch (IOException e) {
-      throw new UncheckedIOException(
-          "cannot read --prompt-file " + prompt.file + ": " + e.getMessage(), e);
+      throw new UncheckedIOException("cannot read --prompt-file " + prompt.file + ": " + e, e);
     }
   }
 

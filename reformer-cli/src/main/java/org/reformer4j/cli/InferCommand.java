@@ -1,6 +1,8 @@
 package org.reformer4j.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Callable;
@@ -49,12 +51,13 @@ final class InferCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Override
-  public Integer call() {
+  public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     SafeTensors tensors = SafeTensors.open(inputs);
     try (Backend backend = backends.open(spec.commandLine().getErr());
         ReformerModel loaded = ReformerModel.load(model, backend)) {
       Map<String, Output> results = new RecordedRun(loaded, tensors).run(gradients);
+      Files.createDirectories(outputs.toAbsolutePath().getParent());
       RecordedRun.writer(results).write(outputs);
       results.forEach((name, output) -> out.println(name + " " + output.shape()));
     }

@@ -1,7 +1,11 @@
 package org.reformer4j.cli;
 
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
 import org.reformer4j.api.BackendUnavailableException;
 import org.reformer4j.api.CheckpointException;
 import picocli.CommandLine;
@@ -13,10 +17,12 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Entry point of the {@code reformer} command. */
 @Command(
     name = "reformer",
+    scope = ScopeType.INHERIT,
     description = {
       "Train, sample and measure Reformer language models on the JVM.",
       "A model is a folder in Hugging Face's format: config.json and model.safetensors."
@@ -65,8 +71,16 @@ public final class Main implements Runnable {
   public static void main(String[] args) {
     // Plots are drawn without a screen.
     System.setProperty("java.awt.headless", "true");
-    int code = run(new PrintWriter(System.out, true), new PrintWriter(System.err, true), args);
-    System.exit(code);
+    // From JDK 22 on there is a console even where output goes to a file, but for this.
+    if (System.getProperty("jdk.console") == null) {
+      System.setProperty("jdk.console", "java.base");
+    }
+    System.exit(run(utf8(FileDescriptor.out), utf8(FileDescriptor.err), args));
+  }
+
+  /** Texts are UTF-8 whatever the locale: under LC_ALL=C Java would print question marks. */
+  private static PrintWriter utf8(FileDescriptor stream) {
+    return new PrintWriter(new FileOutputStream(stream), true, StandardCharsets.UTF_8);
   }
 
   /**
@@ -85,8 +99,22 @@ public final class Main implements Runnable {
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setUsageHelpAutoWidth(true);
     line.setExecutionExceptionHandler(main.executionErrors());
-    line.setParameterExceptionHandler(parameterErrors());
-    return line.execute(args);
+    line.setParameterExceptionHandler(main.parameterErrors());
+    try {
+      return line.execute(args);
+    } catch (OutOfMemoryError e) {
+      main.printError(
+          err,
+          "out of memory ("
+              + e.getMessage()
+              + "): make --batch or --context smaller, or give Java more: set"
+              + " REFORMER_JAVA_OPTS=-Xmx8g",
+          e);
+      return FAILED;
+    } finally {
+      out.flush();
+      err.flush();
+    }
   }
 
   @Override
@@ -96,20 +124,23 @@ public final class Main implements Runnable {
 
   private IExecutionExceptionHandler executionErrors() {
     return (exception, line, result) -> {
-      PrintWriter err = line.getErr();
-      err.println("reformer: error: " + oneLine(exception));
-      if (verbose) {
-        exception.printStackTrace(err);
-      }
+      String message = exception.getMessage();
+      printError(line.getErr(), message == null ? exception.toString() : message, exception);
       return isBadInput(exception) ? BAD_INPUT : FAILED;
     };
   }
 
-  private static IParameterExceptionHandler parameterErrors() {
+  private IParameterExceptionHandler parameterErrors() {
     return (ParameterException exception, String[] args) -> {
       CommandLine line = exception.getCommandLine();
-      line.getErr().println("reformer: error: " + oneLine(exception));
-      line.getErr().println("Try '" + line.getCommandSpec().qualifiedName() + " --help'.");
+      String fix = "try '" + line.getCommandSpec().qualifiedName() + " --help'";
+      if (exception instanceof UnmatchedArgumentException unmatched) {
+        List<String> similar = unmatched.getSuggestions();
+        if (!similar.isEmpty()) {
+          fix = "did you mean " + String.join(" or ", similar) + "? Or " + fix;
+        }
+      }
+      printError(line.getErr(), exception.getMessage() + ": " + fix, exception);
       return BAD_INPUT;
     };
   }
@@ -121,9 +152,11 @@ public final class Main implements Runnable {
         || exception instanceof UncheckedIOException;
   }
 
-  private static String oneLine(Exception exception) {
-    String message = exception.getMessage();
-    String text = message == null ? exception.toString() : message;
-    return text.replaceAll("\\s*\\R\\s*", " ");
+  /** Prints one line, and with --verbose where it comes from. */
+  private void printError(PrintWriter err, String message, Throwable cause) {
+    err.println("reformer: error: " + message.strip().replaceAll("\\s*\\R\\s*", " "));
+    if (verbose) {
+      cause.printStackTrace(err);
+    }
   }
 }

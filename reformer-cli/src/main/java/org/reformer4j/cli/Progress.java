@@ -35,10 +35,11 @@ final class Progress implements TrainingListener, AutoCloseable {
     show(format(report));
   }
 
+  /** Fits 80 columns, as a line that a terminal wraps cannot be rewritten. */
   static String format(StepReport report) {
     return String.format(
         Locale.ROOT,
-        "step %d/%d  loss %.4f  %.4f bits/byte  %,.0f tokens/s  peak %s  left %s",
+        "step %d/%d  loss %.3f  %.3f bits/byte  %.0f tok/s  peak %s  left %s",
         report.step(),
         report.totalSteps(),
         report.loss(),

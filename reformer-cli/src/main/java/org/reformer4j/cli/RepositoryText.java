@@ -1,5 +1,7 @@
 package org.reformer4j.cli;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -21,11 +23,17 @@ final class RepositoryText {
 
   static Corpus open() {
     String home = System.getProperty(HOME_PROPERTY);
-    return open(Path.of(home == null ? "" : home).toAbsolutePath().normalize());
+    return open(Path.of(home == null ? "" : home));
   }
 
   static Corpus open(Path home) {
-    return Corpus.open(List.of(home), file -> isText(home.relativize(file.toAbsolutePath())));
+    try {
+      // Where the folder is a link, the files come with their real names.
+      Path root = home.toRealPath();
+      return Corpus.open(List.of(root), file -> isText(root.relativize(file)));
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot read the folder of the repository: " + e, e);
+    }
   }
 
   private static boolean isText(Path relative) {
@@ -35,7 +43,7 @@ final class RepositoryText {
       }
     }
     String name = relative.getFileName().toString();
-    String ending = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
-    return ENDINGS.contains(ending);
+    int dot = name.lastIndexOf('.');
+    return dot > 0 && ENDINGS.contains(name.substring(dot + 1).toLowerCase(Locale.ROOT));
   }
 }

@@ -80,16 +80,20 @@ final class Progress implements TrainingListener, AutoCloseable {
 
   private void keep(String text) {
     show(text);
-    close();
+    endLine();
   }
 
-  /** Ends a rewritten line. */
-  @Override
-  public void close() {
+  /** Leaves a line that is being rewritten as it is. */
+  void endLine() {
     if (shown > 0) {
       err.println();
       shown = 0;
     }
+  }
+
+  @Override
+  public void close() {
+    endLine();
   }
 
   private static String bytes(long bytes) {

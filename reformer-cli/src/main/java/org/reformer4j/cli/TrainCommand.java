@@ -1,12 +1,10 @@
 package org.reformer4j.cli;
 
-import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.UncheckedIOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import org.reformer4j.api.Backend;
 import org.reformer4j.model.ReformerConfig;
@@ -25,6 +23,7 @@ import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
@@ -47,6 +46,17 @@ import picocli.CommandLine.Spec;
       "  reformer train --text book.txt --out runs/book --resume"
     })
 final class TrainCommand implements Callable<Integer> {
+  /** Options that a resumed training takes from the command line; all others were saved. */
+  private static final Set<String> USED_WITH_RESUME =
+      Set.of(
+          "--resume",
+          "--out",
+          "--text",
+          "--validation-fraction",
+          "--backend",
+          "--threads",
+          "--verbose");
+
   private static final int SAMPLE_PROMPT = 64;
   private static final int SAMPLE_LENGTH = 200;
 
@@ -66,7 +76,9 @@ final class TrainCommand implements Callable<Integer> {
 
   @Option(
       names = "--resume",
-      description = "Go on with the training in --out, with its config and options.")
+      description =
+          "Go on with the training in --out, with its model, options and number of steps; give"
+              + " --text and --validation-fraction as before, others are ignored.")
   private boolean resume;
 
   @ArgGroup(validate = false, heading = "%nModel:%n")
@@ -83,7 +95,13 @@ final class TrainCommand implements Callable<Integer> {
     PrintWriter result = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
     course.check();
-    checkFolder();
+    RunFolder folder = new RunFolder(out);
+    if (resume) {
+      folder.requireTraining();
+      noteIgnoredOptions(err);
+    } else {
+      folder.requireUnused();
+    }
     Corpus corpus = text == null ? RepositoryText.open() : Corpus.open(text);
     Corpus.Split split = corpus.split(course.validationFraction());
     ReformerConfig config =
@@ -100,25 +118,10 @@ final class TrainCommand implements Callable<Integer> {
           options.rate().totalSteps(),
           options.batch().tokens());
       TrainingResult end = train(loaded, split, options, err);
-      report(end, loaded, split, result, err);
+      if (!end.stopped()) {
+        report(end, loaded, split, result);
+      }
       return 0;
-    }
-  }
-
-  private void checkFolder() {
-    boolean present = Files.exists(out.resolve(Trainer.STATE_FILE));
-    if (resume && !present) {
-      throw new IllegalArgumentException(
-          "there is no training to resume in " + out + ": leave out --resume");
-    }
-    if (!resume && present) {
-      throw new IllegalArgumentException(
-          out + " holds a training already: add --resume to go on, or choose another --out");
-    }
-    try {
-      Files.createDirectories(out);
-    } catch (IOException e) {
-      throw new UncheckedIOException("cannot make --out " + out + ": " + e, e);
     }
   }
 
@@ -148,20 +151,50 @@ final class TrainCommand implements Callable<Integer> {
       if (resume) {
         trainer.resume();
       }
-      return InterruptGuard.run(trainer::run, trainer::stopAfterCurrentStep);
+      return InterruptGuard.run(
+          () -> {
+            TrainingResult end = trainer.run();
+            if (end.stopped()) {
+              // Within the guard: behind it the process ends without waiting for anything.
+              progress.endLine();
+              err.println(
+                  "stopped after step " + end.steps() + " and saved; go on with: " + resumption());
+            }
+            return end;
+          },
+          trainer::stopAfterCurrentStep);
     }
   }
 
-  private void report(
-      TrainingResult end,
-      ReformerModel loaded,
-      Corpus.Split split,
-      PrintWriter result,
-      PrintWriter err) {
-    if (end.stopped()) {
-      err.println("stopped after step " + end.steps() + " and saved; go on with --resume");
-      return;
+  private void noteIgnoredOptions(PrintWriter err) {
+    List<String> ignored =
+        spec.commandLine().getParseResult().matchedOptions().stream()
+            .map(OptionSpec::longestName)
+            .filter(name -> !USED_WITH_RESUME.contains(name))
+            .toList();
+    if (!ignored.isEmpty()) {
+      err.println("--resume goes on with the saved options; ignored: " + String.join(" ", ignored));
     }
+  }
+
+  /** Returns the command that goes on with this training. */
+  private String resumption() {
+    StringBuilder command = new StringBuilder("./reformer train --resume --out ");
+    command.append(RunFolder.quote(out.toString()));
+    if (text != null) {
+      command.append(" --text");
+      text.forEach(path -> command.append(' ').append(RunFolder.quote(path.toString())));
+    }
+    for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+      if (option.longestName().equals("--validation-fraction")) {
+        command.append(" --validation-fraction ").append(course.validationFraction());
+      }
+    }
+    return command.toString();
+  }
+
+  private void report(
+      TrainingResult end, ReformerModel loaded, Corpus.Split split, PrintWriter result) {
     end.evaluation()
         .ifPresent(
             evaluation ->
@@ -185,6 +218,6 @@ final class TrainCommand implements Callable<Integer> {
     GenerateCommand.stream(loaded, prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
     result.println(plot);
     result.println("model: " + out);
-    result.println("next: ./reformer generate --model " + out + " --prompt \"public final \"");
+    result.println("next: " + new RunFolder(out).generation());
   }
 }

@@ -122,6 +122,16 @@ public final class Trainer implements AutoCloseable {
   }
 
   /**
+   * Returns how many steps the training that a folder holds has done.
+   *
+   * @param output folder of the results
+   * @throws CheckpointException if it holds none
+   */
+  public static long savedStep(Path output) {
+    return TrainingState.step(output.resolve(STATE_FILE));
+  }
+
+  /**
    * Loads the training that the output folder holds.
    *
    * @return false if there is none

@@ -169,6 +169,11 @@ final class TrainingState {
     return state;
   }
 
+  /** Reads how many steps a saved training has done. */
+  static long step(Path file) {
+    return step(file, open(file).metadata());
+  }
+
   private static long step(Path file, Map<String, String> metadata) {
     String step = metadata.getOrDefault(STEP_KEY, "");
     if (!step.matches("[0-9]{1,18}")) {

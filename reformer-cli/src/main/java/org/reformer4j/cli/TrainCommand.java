@@ -185,6 +185,7 @@ final class TrainCommand implements Callable<Integer> {
     GenerateCommand.stream(loaded, prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
     result.println(plot);
     result.println("model: " + out);
-    result.println("next: ./reformer generate --model " + out + " --prompt \"public final \"");
+    String example = text == null ? "public final " : "The ";
+    result.println("next: ./reformer generate --model " + out + " --prompt \"" + example + "\"");
   }
 }

@@ -51,7 +51,7 @@ final class CourseOptions {
   @Option(
       names = "--learning-rate",
       paramLabel = "X",
-      description = "Peak learning rate (default: 0.001, 0.02 with adafactor).")
+      description = "Peak learning rate (default: 0.002, 0.02 with adafactor).")
   private Double learningRate;
 
   @Option(
@@ -154,7 +154,7 @@ final class CourseOptions {
   TrainingOptions options(long totalSteps, int context) {
     boolean factored = optimizer == OptimizerOptions.Kind.ADAFACTOR;
     OptimizerOptions defaults = factored ? OptimizerOptions.adafactor() : OptimizerOptions.adamW();
-    double peak = learningRate != null ? learningRate : factored ? 0.02 : 0.001;
+    double peak = learningRate != null ? learningRate : factored ? 0.02 : 0.002;
     long warm = warmup != null ? warmup : Math.min(200, totalSteps / 20);
     return new TrainingOptions(
         seed,

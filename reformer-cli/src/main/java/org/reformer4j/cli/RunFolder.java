@@ -34,7 +34,7 @@ record RunFolder(Path path) {
                   : " holds a finished training of "
                       + total
                       + " steps: use it with '"
-                      + generation()
+                      + generation("The ")
                       + "', see its results again with --resume")
               + ", or choose another --out");
     }
@@ -55,9 +55,9 @@ record RunFolder(Path path) {
     }
   }
 
-  /** Returns a command that uses the model. */
-  String generation() {
-    return "./reformer generate --model " + quote(path.toString()) + " --prompt \"public final \"";
+  /** Returns a command that uses the model to continue a prompt. */
+  String generation(String prompt) {
+    return "./reformer generate --model " + quote(path.toString()) + " --prompt \"" + prompt + "\"";
   }
 
   /** Quotes a word for a shell if it needs that. */

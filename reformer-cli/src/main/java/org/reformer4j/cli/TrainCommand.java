@@ -218,6 +218,7 @@ final class TrainCommand implements Callable<Integer> {
     GenerateCommand.stream(loaded, prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
     result.println(plot);
     result.println("model: " + out);
-    result.println("next: " + new RunFolder(out).generation());
+    String example = text == null ? "public final " : "The ";
+    result.println("next: " + new RunFolder(out).generation(example));
   }
 }

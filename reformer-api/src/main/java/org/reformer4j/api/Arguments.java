@@ -5,6 +5,26 @@ public final class Arguments {
   private Arguments() {}
 
   /**
+   * Checks that there is a tensor of a type, before its shape is asked for.
+   *
+   * @param op operation, for the message
+   * @param name parameter, for the message
+   * @param tensor what was given
+   * @param type expected type
+   * @param letters expected shape in letters, such as {@code [N, D]}
+   * @throws IllegalArgumentException if it is null or of another type
+   */
+  public static void typed(String op, String name, Tensor tensor, DType type, String letters) {
+    if (tensor == null) {
+      throw new IllegalArgumentException(op + ": " + name + " " + letters + " must not be null");
+    }
+    if (tensor.type() != type) {
+      throw new IllegalArgumentException(
+          op + ": " + name + " must be " + type + " " + letters + ", got " + tensor);
+    }
+  }
+
+  /**
    * Checks type, rows and columns of a matrix view.
    *
    * @param op operation, for the message

@@ -20,6 +20,7 @@ final class Adafactor {
       Tensor columnMoments,
       AdafactorSpec spec) {
     String op = "adafactor";
+    Arguments.typed(op, "parameter", parameter, DType.F32, "[any]");
     long n = parameter.elements();
     boolean factored = columnMoments != null;
     int rows = factored ? (int) parameter.rows() : (int) n;

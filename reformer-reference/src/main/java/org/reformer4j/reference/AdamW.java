@@ -16,6 +16,7 @@ final class AdamW {
       Tensor first,
       Tensor second,
       AdamWSpec spec) {
+    Arguments.typed("adamW", "parameter", parameter, DType.F32, "[any]");
     long n = parameter.elements();
     Arguments.flat("adamW", "parameter", parameter, DType.F32, "[any]", n);
     Arguments.flat("adamW", "gradient", gradient, DType.F32, "[any]", n);

@@ -33,7 +33,7 @@ final class AttentionHeads {
       AttentionSpec spec,
       KeyRule rule,
       Factory factory) {
-    check(op, out, lse, queries, keys, values, keyMask, headMask, spec);
+    check(op, out, lse, queries, keys, values, keyMask, headMask, spec, rule);
     FloatRows o = FloatRows.of(out);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));
     FloatRows q = FloatRows.of(queries);
@@ -105,8 +105,11 @@ final class AttentionHeads {
       AttentionSpec spec,
       KeyRule rule,
       Factory factory) {
-    check(op, out, lse, queries, keys, values, keyMask, headMask, spec);
-    check(op, dOut, lse, dQueries, dKeys, dValues, keyMask, headMask, spec);
+    check(op, out, lse, queries, keys, values, keyMask, headMask, spec, rule);
+    checkRows(op, spec, "dOut", dOut);
+    checkRows(op, spec, rule == KeyRule.SHARED ? "dQueryKeys" : "dQueries", dQueries);
+    checkRows(op, spec, "dKeys", dKeys);
+    checkRows(op, spec, "dValues", dValues);
     FloatRows o = FloatRows.of(out);
     FloatRows dO = FloatRows.of(dOut);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));
@@ -194,6 +197,11 @@ final class AttentionHeads {
     return factors;
   }
 
+  private static void checkRows(String op, AttentionSpec spec, String name, Tensor tensor) {
+    Arguments.matrix(
+        op, name, tensor, DType.F32, "[N, H*K]", spec.sequences().rows(), spec.width());
+  }
+
   private static void check(
       String op,
       Tensor out,
@@ -203,13 +211,13 @@ final class AttentionHeads {
       Tensor values,
       Tensor keyMask,
       Tensor headMask,
-      AttentionSpec spec) {
+      AttentionSpec spec,
+      KeyRule rule) {
     long rows = spec.sequences().rows();
-    int width = spec.width();
-    Arguments.matrix(op, "output", out, DType.F32, "[N, H*K]", rows, width);
-    Arguments.matrix(op, "queries", queries, DType.F32, "[N, H*K]", rows, width);
-    Arguments.matrix(op, "keys", keys, DType.F32, "[N, H*K]", rows, width);
-    Arguments.matrix(op, "values", values, DType.F32, "[N, H*K]", rows, width);
+    checkRows(op, spec, "out", out);
+    checkRows(op, spec, rule == KeyRule.SHARED ? "queryKeys" : "queries", queries);
+    checkRows(op, spec, "keys", keys);
+    checkRows(op, spec, "values", values);
     Arguments.flat(op, "lse", lse, DType.F32, "[B, H, T]", rows * spec.heads());
     if (keyMask != null) {
       Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);

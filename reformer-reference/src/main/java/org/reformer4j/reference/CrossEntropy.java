@@ -17,6 +17,7 @@ final class CrossEntropy {
       int ignoreIndex,
       float scale) {
     String op = "crossEntropy";
+    Arguments.typed(op, "logits", logits, DType.F32, "[N, V]");
     long rows = logits.rows();
     long vocabulary = logits.columns();
     Arguments.flat(op, "loss", loss, DType.F32, "[N]", rows);

@@ -20,9 +20,10 @@ final class Embedding {
       Tensor tokens,
       List<Tensor> tables,
       EmbeddingSpec spec) {
+    Arguments.typed("embed", "out", out, DType.F32, "[N, D]");
+    check("embed", false, out.rows(), out.columns(), ids, positions, tokens, tables, spec);
     IntRows id = IntRows.of(ids);
     IntRows position = IntRows.of(positions);
-    check("embed", out, ids, positions, tokens, tables, spec);
     checkRange("embed", "ids", id, (int) out.rows(), tokens.rows());
     checkRange("embed", "positions", position, (int) out.rows(), spec.positions());
     FloatRows target = FloatRows.of(out);
@@ -64,7 +65,9 @@ final class Embedding {
       Tensor ids,
       Tensor positions,
       EmbeddingSpec spec) {
-    check("embedBackward", dOut, ids, positions, dTokens, dTables, spec);
+    String op = "embedBackward";
+    Arguments.typed(op, "dOut", dOut, DType.F32, "[N, D]");
+    check(op, true, dOut.rows(), dOut.columns(), ids, positions, dTokens, dTables, spec);
     IntRows id = IntRows.of(ids);
     IntRows position = IntRows.of(positions);
     checkRange("embedBackward", "ids", id, (int) dOut.rows(), dTokens.rows());
@@ -118,16 +121,19 @@ final class Embedding {
 
   private static void check(
       String op,
-      Tensor rows,
+      boolean gradient,
+      long rows,
+      long columns,
       Tensor ids,
       Tensor positions,
       Tensor tokens,
       List<Tensor> tables,
       EmbeddingSpec spec) {
-    long columns = rows.columns();
-    Arguments.flat(op, "ids", ids, DType.I32, "[N]", rows.rows());
-    Arguments.flat(op, "positions", positions, DType.I32, "[N]", rows.rows());
-    Arguments.matrix(op, "tokens", tokens, DType.F32, "[V, D]", tokens.rows(), columns);
+    Arguments.flat(op, "ids", ids, DType.I32, "[N]", rows);
+    Arguments.flat(op, "positions", positions, DType.I32, "[N]", rows);
+    String tokensName = gradient ? "dTokens" : "tokens";
+    Arguments.typed(op, tokensName, tokens, DType.F32, "[V, D]");
+    Arguments.matrix(op, tokensName, tokens, DType.F32, "[V, D]", tokens.rows(), columns);
     if (tables.size() != spec.axes().size()) {
       throw new IllegalArgumentException(
           op + ": one table per axis is needed: " + spec.axes().size() + ", got " + tables.size());
@@ -136,7 +142,13 @@ final class Embedding {
     for (int a = 0; a < tables.size(); a++) {
       Axis axis = spec.axes().get(a);
       Arguments.matrix(
-          op, "table " + a, tables.get(a), DType.F32, "[size, width]", axis.size(), axis.width());
+          op,
+          (gradient ? "dTable " : "table ") + a,
+          tables.get(a),
+          DType.F32,
+          "[size, width]",
+          axis.size(),
+          axis.width());
       width += axis.width();
     }
     if (width != columns) {

@@ -19,7 +19,8 @@ final class FeedForward {
       Tensor b1,
       Tensor w2,
       FeedForwardSpec spec) {
-    check("feedForward", out, x, w1, b1, w2);
+    check("feedForward", x, w1, b1, w2);
+    rows("feedForward", "out", out, x);
     int rows = (int) x.rows();
     int chunk = Math.min(spec.chunkRows(), rows);
     try (TensorScope scope = backend.scope("feedForward")) {
@@ -48,8 +49,13 @@ final class FeedForward {
       Tensor w2,
       FeedForwardSpec spec) {
     String op = "feedForwardBackward";
-    check(op, out, x, w1, b1, w2);
-    check(op, dOut, dX, dW1, dB1, dW2);
+    check(op, x, w1, b1, w2);
+    rows(op, "out", out, x);
+    rows(op, "dX", dX, x);
+    rows(op, "dOut", dOut, x);
+    Arguments.matrix(op, "dW1", dW1, DType.F32, "[F, D]", w1.rows(), w1.columns());
+    Arguments.flat(op, "dB1", dB1, DType.F32, "[F]", w1.rows());
+    Arguments.matrix(op, "dW2", dW2, DType.F32, "[D, F]", w2.rows(), w2.columns());
     Workers workers = backend.workers();
     int rows = (int) x.rows();
     int chunk = Math.min(spec.chunkRows(), rows);
@@ -124,10 +130,14 @@ final class FeedForward {
         });
   }
 
-  private static void check(String op, Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2) {
-    long rows = x.rows();
+  private static void rows(String op, String name, Tensor tensor, Tensor x) {
+    Arguments.matrix(op, name, tensor, DType.F32, "[N, D]", x.rows(), x.columns());
+  }
+
+  private static void check(String op, Tensor x, Tensor w1, Tensor b1, Tensor w2) {
+    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
+    Arguments.typed(op, "w1", w1, DType.F32, "[F, D]");
     long columns = x.columns();
-    Arguments.matrix(op, "out", out, DType.F32, "[N, D]", rows, columns);
     Arguments.matrix(op, "w1", w1, DType.F32, "[F, D]", w1.rows(), columns);
     Arguments.flat(op, "b1", b1, DType.F32, "[F]", w1.rows());
     Arguments.matrix(op, "w2", w2, DType.F32, "[D, F]", columns, w1.rows());

@@ -31,10 +31,12 @@ final class Gemm {
       boolean transposeB,
       float alpha,
       float beta) {
+    Arguments.typed("gemm", "c", c, DType.F32, "[M, N]");
+    Arguments.typed("gemm", "a", a, DType.F32, transposeA ? "[K, M]" : "[M, K]");
+    Arguments.typed("gemm", "b", b, DType.F32, transposeB ? "[N, K]" : "[K, N]");
     int rows = (int) c.rows();
     int columns = (int) c.columns();
     int terms = (int) (transposeA ? a.rows() : a.columns());
-    Arguments.matrix("gemm", "c", c, DType.F32, "[M, N]", rows, columns);
     if (transposeA) {
       Arguments.matrix("gemm", "a (transposed)", a, DType.F32, "[K, M]", terms, rows);
     } else {

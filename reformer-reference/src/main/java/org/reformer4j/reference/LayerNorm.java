@@ -135,7 +135,7 @@ final class LayerNorm {
   }
 
   private static void check(String op, Tensor x, Tensor gain) {
-    Arguments.matrix(op, "x", x, DType.F32, "[N, D]", x.rows(), x.columns());
+    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
     Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
   }
 }

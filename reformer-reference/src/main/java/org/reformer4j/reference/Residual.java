@@ -15,6 +15,7 @@ final class Residual {
     if (sign != 1 && sign != -1) {
       throw new IllegalArgumentException("residual: sign must be +1 or -1, got " + sign);
     }
+    Arguments.typed("residual", "acc", acc, DType.F32, "[N, D]");
     same("residual", "y", y, acc);
     FloatRows target = FloatRows.of(acc);
     FloatRows source = FloatRows.of(y);
@@ -38,7 +39,11 @@ final class Residual {
 
   static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
+    Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
     same(op, "dY", dY, dAcc);
+    if (dBias != null) {
+      Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dAcc.columns());
+    }
     multiply(workers, dY, dAcc, 0, dropout);
     if (dBias != null) {
       biasGradient(workers, dBias, dY);
@@ -46,6 +51,8 @@ final class Residual {
   }
 
   static void addBias(Workers workers, Tensor x, Tensor bias) {
+    Arguments.typed("addBias", "x", x, DType.F32, "[N, D]");
+    Arguments.typed("addBias", "bias", bias, DType.F32, "[D]");
     FloatRows target = FloatRows.of(x);
     float[] shift = row("addBias", bias, x.columns());
     workers.forRange(
@@ -62,6 +69,7 @@ final class Residual {
   }
 
   static void biasGradient(Workers workers, Tensor dBias, Tensor dX) {
+    Arguments.typed("biasGradient", "dX", dX, DType.F32, "[N, D]");
     Arguments.flat("biasGradient", "dBias", dBias, DType.F32, "[D]", dX.columns());
     FloatRows sum = FloatRows.of(dBias);
     FloatRows source = FloatRows.of(dX);
@@ -79,6 +87,7 @@ final class Residual {
   }
 
   static void dropout(Workers workers, Tensor x, long firstRow, Dropout dropout) {
+    Arguments.typed("dropout", "x", x, DType.F32, "[N, D]");
     if (!dropout.isNone()) {
       multiply(workers, x, x, firstRow, dropout);
     }

@@ -38,5 +38,20 @@ public final class Tolerances {
   /** The same for the loss of a whole model: float32 noise of 1e-7 divided by the step. */
   public static final double LOSS_DIFFERENCE = 1e-3;
 
+  /**
+   * Float operations against formulas in double, relative to 1 + the value: 100 roundings of 6e-8
+   * at most.
+   */
+  public static final double FORMULA = 6e-6;
+
+  /**
+   * Float gradients along a random direction against slopes of a formula in double, relative to the
+   * gradient's length: chains of at most 74 roundings of 6e-8, which a random direction averages.
+   */
+  public static final double SLOPE = 2e-6;
+
+  /** Float attention on values of order 1 against double: scores and sums of about 50 terms. */
+  public static final double ATTENTION = 5e-6;
+
   private Tolerances() {}
 }

@@ -1,0 +1,127 @@
+package org.reformer4j.tests;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.tests.KernelCases.Arg;
+import org.reformer4j.tests.KernelCases.Case;
+import org.reformer4j.tests.KernelCases.Role;
+
+/** The part of {@link KernelCases} that hashes and attends: a ragged batch, masks, dropout. */
+final class AttentionCases {
+  private static final Sequences SEQUENCES =
+      Sequences.of(37, new int[] {37, 22}, new int[] {40, 24});
+  private static final int ROWS = 74;
+  private static final int WIDTH = 10;
+  private static final HashSpec HASH = HashSpec.of(3, 2, 4);
+
+  private AttentionCases() {}
+
+  static List<Case> all() {
+    List<Case> cases = new ArrayList<>();
+    cases.add(lshBuckets());
+    for (boolean causal : new boolean[] {false, true}) {
+      AttentionSpec spec =
+          new AttentionSpec(
+              SEQUENCES,
+              2,
+              5,
+              8,
+              1,
+              causal ? 0 : 1,
+              causal,
+              KernelCases.mask(RandomPurpose.ATTENTION_PROBABILITIES));
+      cases.addAll(List.of(lsh(spec), lshBackward(spec), local(spec), localBackward(spec)));
+    }
+    return cases;
+  }
+
+  private static Case lshBuckets() {
+    AttentionSpec spec = new AttentionSpec(SEQUENCES, 2, 5, 8, 1, 0, true, Dropout.NONE);
+    KernelCases table = new KernelCases();
+    int[] garbage = new int[2 * 2 * 3 * 37];
+    Arrays.fill(garbage, 77);
+    table.put(new Arg("buckets", Role.OUT, new long[] {2, 2, 3, 37}, garbage, false, false));
+    return table
+        .in("queryKeys", ROWS, WIDTH)
+        .in("rotations", 2, 5, 3 * HASH.rotationColumns())
+        .ints("keyMask", true, 2, 2, 37)
+        .call("lshBuckets", "", (k, t) -> k.lshBuckets(t[0], t[1], t[2], t[3], spec, HASH));
+  }
+
+  private static KernelCases masks(KernelCases table) {
+    return table.ints("keyMask", true, 2, 2, 37).put(Role.IN, "headMask", true, false, 2);
+  }
+
+  private static Case lsh(AttentionSpec spec) {
+    return masks(
+            new KernelCases()
+                .out("out", ROWS, WIDTH)
+                .out("lse", 2, 2, 37)
+                .in("queryKeys", ROWS, WIDTH)
+                .in("values", ROWS, WIDTH)
+                .ints("buckets", false, 8, 2, 2, 3, 37))
+        .call(
+            "lshAttention",
+            spec.causal() ? "causal" : "bidirectional",
+            (k, t) -> k.lshAttention(t[0], t[1], t[2], t[3], t[4], t[5], t[6], spec, HASH));
+  }
+
+  private static Case lshBackward(AttentionSpec spec) {
+    return masks(
+            new KernelCases()
+                .out("dQueryKeys", ROWS, WIDTH)
+                .out("dValues", ROWS, WIDTH)
+                .in("dOut", ROWS, WIDTH)
+                .in("out", ROWS, WIDTH)
+                .in("lse", 2, 2, 37)
+                .in("queryKeys", ROWS, WIDTH)
+                .in("values", ROWS, WIDTH)
+                .ints("buckets", false, 8, 2, 2, 3, 37))
+        .call(
+            "lshAttentionBackward",
+            spec.causal() ? "causal" : "bidirectional",
+            (k, t) ->
+                k.lshAttentionBackward(
+                    t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], spec, HASH));
+  }
+
+  private static Case local(AttentionSpec spec) {
+    return masks(
+            new KernelCases()
+                .out("out", ROWS, WIDTH)
+                .out("lse", 2, 2, 37)
+                .in("queries", ROWS, WIDTH)
+                .in("keys", ROWS, WIDTH)
+                .in("values", ROWS, WIDTH))
+        .call(
+            "localAttention",
+            spec.causal() ? "causal" : "bidirectional",
+            (k, t) -> k.localAttention(t[0], t[1], t[2], t[3], t[4], t[5], t[6], spec));
+  }
+
+  private static Case localBackward(AttentionSpec spec) {
+    return masks(
+            new KernelCases()
+                .out("dQueries", ROWS, WIDTH)
+                .out("dKeys", ROWS, WIDTH)
+                .out("dValues", ROWS, WIDTH)
+                .in("dOut", ROWS, WIDTH)
+                .in("out", ROWS, WIDTH)
+                .in("lse", 2, 2, 37)
+                .in("queries", ROWS, WIDTH)
+                .in("keys", ROWS, WIDTH)
+                .in("values", ROWS, WIDTH))
+        .call(
+            "localAttentionBackward",
+            spec.causal() ? "causal" : "bidirectional",
+            (k, t) ->
+                k.localAttentionBackward(
+                    t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10], spec));
+  }
+}

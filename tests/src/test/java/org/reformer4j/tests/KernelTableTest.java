@@ -1,0 +1,225 @@
+package org.reformer4j.tests;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Shape;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+import org.reformer4j.model.Backends;
+import org.reformer4j.tests.KernelCases.Arg;
+import org.reformer4j.tests.KernelCases.Case;
+import org.reformer4j.tests.KernelCases.Role;
+
+/** The contract of every operation and every tensor of it, from a table of valid calls. */
+class KernelTableTest {
+  static Stream<Arguments> cases() {
+    return TestBackends.names().stream()
+        .flatMap(name -> KernelCases.all().stream().map(c -> Arguments.of(name, c)));
+  }
+
+  private static Tensor allocate(TensorScope scope, Arg arg, boolean strided) {
+    if (strided && arg.mayBeStrided()) {
+      return scope
+          .allocate(DType.F32, arg.dims()[0] + 2, arg.dims()[1] + 3)
+          .rows(1, arg.dims()[0])
+          .columns(2, arg.dims()[1]);
+    }
+    return scope.allocate(arg.type(), arg.dims());
+  }
+
+  private static void upload(Backend backend, Tensor tensor, Object values) {
+    if (values instanceof int[] ints) {
+      backend.upload(tensor, ints);
+    } else {
+      backend.upload(tensor, (float[]) values);
+    }
+  }
+
+  /** Returns the elements of every tensor; float bits, so that == means the same bits. */
+  private static Map<String, int[]> download(Backend backend, Map<String, Tensor> tensors) {
+    Map<String, int[]> all = new HashMap<>();
+    tensors.forEach((name, tensor) -> all.put(name, tensor == null ? null : bits(backend, tensor)));
+    return all;
+  }
+
+  private static int[] bits(Backend backend, Tensor tensor) {
+    if (tensor.type() == DType.I32) {
+      return backend.downloadInts(tensor);
+    }
+    float[] values = backend.download(tensor);
+    return Arrays.stream(range(values.length)).map(i -> Float.floatToIntBits(values[i])).toArray();
+  }
+
+  private static int[] range(int n) {
+    int[] numbers = new int[n];
+    Arrays.setAll(numbers, i -> i);
+    return numbers;
+  }
+
+  private static Map<String, Tensor> tensors(
+      Backend backend, TensorScope scope, Case c, boolean strided) {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    for (Arg arg : c.args()) {
+      Tensor tensor = allocate(scope, arg, strided);
+      upload(backend, tensor, arg.values());
+      tensors.put(arg.name(), tensor);
+    }
+    return tensors;
+  }
+
+  static Map<String, int[]> run(String name, Case c, int threads, boolean strided, float fill) {
+    BackendOptions options = BackendOptions.defaults().withThreads(threads);
+    try (Backend backend = Backends.open(name, options).backend();
+        TensorScope scope = backend.scope("test")) {
+      Map<String, Tensor> tensors = tensors(backend, scope, c, strided);
+      for (Arg arg : c.args()) {
+        if (arg.role() == Role.OUT && arg.type() == DType.F32) {
+          backend.fill(tensors.get(arg.name()), fill);
+        }
+        if (arg.role() == Role.ADD && fill == 0f) {
+          backend.fill(tensors.get(arg.name()), 0f);
+        }
+      }
+      c.run(backend, tensors);
+      return download(backend, tensors);
+    }
+  }
+
+  private static void assertSame(Map<String, int[]> expected, Map<String, int[]> actual) {
+    expected.forEach((name, bits) -> assertArrayEquals(bits, actual.get(name), name));
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void stridesThreadsAndGarbageChangeNoBit(String name, Case c) {
+    Map<String, int[]> expected = run(name, c, 1, false, 5f);
+    assertSame(expected, run(name, c, 1, false, Float.NaN));
+    assertSame(expected, run(name, c, 2, true, 5f));
+    assertSame(expected, run(name, c, 3, true, Float.NaN));
+    for (Arg arg : c.args()) {
+      int[] after = expected.get(arg.name());
+      if (arg.values() instanceof int[] ints) {
+        assertEquals(arg.role() == Role.IN, Arrays.equals(ints, after), arg.name());
+      } else {
+        boolean same = true;
+        for (int i = 0; i < after.length; i++) {
+          same &= Float.floatToIntBits(((float[]) arg.values())[i]) == after[i];
+        }
+        assertEquals(arg.role() == Role.IN, same, arg.name() + " is " + arg.role());
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void sumsAreAddedToWhatIsThere(String name, Case c) {
+    Map<String, int[]> fresh = run(name, c, 2, false, 0f);
+    Map<String, int[]> added = run(name, c, 2, false, 5f);
+    for (Arg arg : c.args()) {
+      if (arg.role() == Role.ADD) {
+        float[] base = (float[]) arg.values();
+        for (int i = 0; i < base.length; i++) {
+          float sum = Float.intBitsToFloat(fresh.get(arg.name())[i]);
+          assertEquals(
+              base[i] + sum,
+              Float.intBitsToFloat(added.get(arg.name())[i]),
+              Tolerances.OUTPUT * (1 + Math.abs(sum)),
+              arg.name() + "[" + i + "]");
+        }
+      } else {
+        assertArrayEquals(fresh.get(arg.name()), added.get(arg.name()), arg.name());
+      }
+    }
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void everyWrongTensorIsNamedBeforeAnythingIsWritten(String name, Case c) {
+    try (Backend backend = TestBackends.open(name);
+        TensorScope scope = backend.scope("test")) {
+      for (Arg arg : c.args()) {
+        long[] rows = arg.dims().clone();
+        rows[0]++;
+        long[] columns = arg.dims().clone();
+        columns[columns.length - 1]++;
+        DType other = arg.type() == DType.F32 ? DType.I32 : DType.F32;
+        if (!arg.anyRows()) {
+          refused(backend, scope, c, arg, scope.allocate(arg.type(), rows));
+        }
+        if (!c.op().equals("dropout") && !c.op().equals("sumOfSquares")) {
+          refused(backend, scope, c, arg, scope.allocate(arg.type(), columns));
+        }
+        refused(backend, scope, c, arg, scope.allocate(other, arg.dims()));
+        if (!arg.optional()) {
+          refused(backend, scope, c, arg, null);
+        }
+      }
+    }
+  }
+
+  private static void refused(Backend backend, TensorScope scope, Case c, Arg arg, Tensor wrong) {
+    Map<String, Tensor> tensors = tensors(backend, scope, c, false);
+    tensors.put(arg.name(), wrong);
+    if (wrong != null) {
+      if (wrong.type() == DType.F32) {
+        backend.fill(wrong, 2f);
+      } else {
+        backend.upload(wrong, new int[(int) wrong.elements()]);
+      }
+    }
+    Map<String, int[]> before = download(backend, tensors);
+    String what = c.op() + " with " + arg.name() + " " + wrong;
+    IllegalArgumentException error =
+        assertThrows(IllegalArgumentException.class, () -> c.run(backend, tensors), what);
+    String message = error.getMessage();
+    assertTrue(message.startsWith(c.op() + ": "), what + ": " + message);
+    if (wrong == null || wrong.type() != arg.type()) {
+      assertTrue(message.contains(" " + arg.name() + " "), what + ": " + message);
+    } else {
+      // Where two tensors contradict each other, either may be named, with both shapes.
+      long[] dims = wrong.shape().dims();
+      boolean named =
+          message.contains(" " + arg.name() + " ") && message.contains(Shape.of(dims).toString());
+      boolean contradicted = Arrays.stream(dims).anyMatch(dim -> message.contains("" + dim));
+      assertTrue(named || contradicted, what + ": " + message);
+      assertTrue(message.contains(", got "), what + ": " + message);
+    }
+    assertSame(before, download(backend, tensors));
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void freedTensorsAreRefused(String name, Case c) {
+    try (Backend backend = TestBackends.open(name);
+        TensorScope scope = backend.scope("test")) {
+      for (Arg arg : c.args()) {
+        Map<String, Tensor> tensors = tensors(backend, scope, c, false);
+        TensorScope child = scope.child("short-lived");
+        tensors.put(arg.name(), allocate(child, arg, false));
+        child.close();
+        IllegalStateException error =
+            assertThrows(
+                IllegalStateException.class,
+                () -> c.run(backend, tensors),
+                c.op() + " with freed " + arg.name());
+        assertTrue(error.getMessage().contains("test/short-lived"), error.getMessage());
+      }
+      assertNotEquals(0, backend.liveBytes());
+    }
+  }
+}

@@ -80,6 +80,9 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public void close() {
+    if (closed) {
+      return;
+    }
     exclusive("close", () -> {});
     closed = true;
     workers.close();

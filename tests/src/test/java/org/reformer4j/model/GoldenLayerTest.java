@@ -1,14 +1,14 @@
 package org.reformer4j.model;
 
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
-import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Sequences;
@@ -19,12 +19,13 @@ import org.reformer4j.model.SelfAttention.Attended;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.SafeTensors;
 import org.reformer4j.tests.Golden;
+import org.reformer4j.tests.TestBackends;
 import org.reformer4j.tests.Tolerances;
 
 /** Single attention layers against Hugging Face: output, buckets, all gradients. */
 class GoldenLayerTest {
-  static List<String> cases() {
-    return Golden.cases("lsh-layer-", "local-layer-");
+  static Stream<Arguments> cases() {
+    return TestBackends.with(Golden.cases("lsh-layer-", "local-layer-"));
   }
 
   @AfterAll
@@ -34,12 +35,12 @@ class GoldenLayerTest {
 
   @ParameterizedTest
   @MethodSource("cases")
-  void agrees(String name) {
+  void agrees(String backendName, String name) {
     ReformerConfig config = ConfigJson.read(Golden.root().resolve(name).resolve("config.json"));
     SafeTensors weights =
         SafeTensors.open(Golden.root().resolve(name).resolve("model.safetensors"));
     SafeTensors io = Golden.io(name);
-    try (Backend backend = Backends.open("reference", BackendOptions.defaults()).backend();
+    try (Backend backend = TestBackends.open(backendName);
         TensorScope scope = backend.scope("test")) {
       ParameterSet parameters = new ParameterSet();
       SelfAttention attention =

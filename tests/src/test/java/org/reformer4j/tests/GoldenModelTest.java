@@ -3,14 +3,13 @@ package org.reformer4j.tests;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 
-import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
-import org.reformer4j.api.BackendOptions;
-import org.reformer4j.model.Backends;
 import org.reformer4j.model.RecordedRun;
 import org.reformer4j.model.RecordedRun.Output;
 import org.reformer4j.model.ReformerModel;
@@ -18,8 +17,9 @@ import org.reformer4j.model.checkpoint.SafeTensors;
 
 /** Whole models against Hugging Face: logits, loss, hidden states, buckets, all gradients. */
 class GoldenModelTest {
-  static List<String> cases() {
-    return Golden.cases("causal-lm", "base-model", "short-sequence-", "masked-lm", "reversible");
+  static Stream<Arguments> cases() {
+    return TestBackends.with(
+        Golden.cases("causal-lm", "base-model", "short-sequence-", "masked-lm", "reversible"));
   }
 
   @AfterAll
@@ -29,9 +29,9 @@ class GoldenModelTest {
 
   @ParameterizedTest
   @MethodSource("cases")
-  void agrees(String name) {
+  void agrees(String backendName, String name) {
     SafeTensors io = Golden.io(name);
-    try (Backend backend = Backends.open("reference", BackendOptions.defaults()).backend();
+    try (Backend backend = TestBackends.open(backendName);
         ReformerModel model = ReformerModel.load(Golden.root().resolve(name), backend)) {
       boolean gradients = io.names().stream().anyMatch(n -> n.startsWith("grad64."));
       Map<String, Output> outputs = new RecordedRun(model, io).run(gradients);

@@ -7,9 +7,10 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.Tensor;
@@ -20,8 +21,9 @@ import org.reformer4j.model.checkpoint.SafeTensors;
 
 /** The streams of every layer, forward and rebuilt, and their gradients, against Hugging Face. */
 class GoldenReversibleTest {
-  static List<String> models() {
-    return Golden.cases("causal-lm", "base-model", "short-sequence-", "masked-lm");
+  static Stream<Arguments> models() {
+    return TestBackends.with(
+        Golden.cases("causal-lm", "base-model", "short-sequence-", "masked-lm"));
   }
 
   @AfterAll
@@ -59,11 +61,16 @@ class GoldenReversibleTest {
     }
   }
 
-  @Test
-  void everyLayerAgreesForwardAndBackward() {
+  static List<String> backends() {
+    return TestBackends.names();
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void everyLayerAgreesForwardAndBackward(String backendName) {
     for (String name : Golden.cases("reversible")) {
       SafeTensors io = Golden.io(name);
-      try (Backend backend = TestBackends.reference();
+      try (Backend backend = TestBackends.open(backendName);
           ReformerModel model = ReformerModel.load(Golden.root().resolve(name), backend)) {
         RecordedRun run = new RecordedRun(model, io);
         Recorder recorder = new Recorder(backend);
@@ -92,9 +99,9 @@ class GoldenReversibleTest {
 
   @ParameterizedTest
   @MethodSource("models")
-  void embeddingsAgree(String name) {
+  void embeddingsAgree(String backendName, String name) {
     SafeTensors io = Golden.io(name);
-    try (Backend backend = TestBackends.reference();
+    try (Backend backend = TestBackends.open(backendName);
         ReformerModel model = ReformerModel.load(Golden.root().resolve(name), backend)) {
       RecordedRun run = new RecordedRun(model, io);
       Recorder recorder = new Recorder(backend);

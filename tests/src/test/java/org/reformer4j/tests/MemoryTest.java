@@ -4,7 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import org.junit.jupiter.api.Test;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.DType;
@@ -19,9 +21,13 @@ import org.reformer4j.model.ReformerModel;
 
 /** What a step holds, counted by the scopes. */
 class MemoryTest {
+  static List<String> backends() {
+    return TestBackends.names();
+  }
+
   /** Returns the peak of a training step beyond parameters and gradients. */
-  private static long peak(ReformerConfig config, Batch batch) {
-    try (Backend backend = TestBackends.reference();
+  private static long peak(String name, ReformerConfig config, Batch batch) {
+    try (Backend backend = TestBackends.open(name);
         ReformerModel model = ReformerModel.create(config, backend, 1)) {
       model.enableTraining();
       long resident = backend.liveBytes();
@@ -33,15 +39,16 @@ class MemoryTest {
     }
   }
 
-  @Test
-  void peakDoesNotGrowWithDepth() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void peakDoesNotGrowWithDepth(String name) {
     Batch batch = TestModels.batch(2, 120, 1);
     long rounds = 2;
     long heads = 2;
     long bucketBytes = batch.rows() * heads * rounds * 4;
-    long two = peak(TestModels.small(2).build(), batch) - bucketBytes;
+    long two = peak(name, TestModels.small(2).build(), batch) - bucketBytes;
     for (int layers : new int[] {6, 12, 24}) {
-      long deep = peak(TestModels.small(layers).build(), batch) - layers / 2 * bucketBytes;
+      long deep = peak(name, TestModels.small(layers).build(), batch) - layers / 2 * bucketBytes;
       System.out.printf(
           "MemoryTest: peak of a step beyond parameters, gradients and buckets: %d layers %d bytes,"
               + " 2 layers %d bytes%n",
@@ -50,30 +57,35 @@ class MemoryTest {
     }
   }
 
-  @Test
-  void logitsOfTheWholeSequenceNeverExist() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void logitsOfTheWholeSequenceNeverExist(String name) {
     int vocabulary = 4000;
     ReformerConfig config = TestModels.small(2).vocabSize(vocabulary).chunkSizeLmHead(16).build();
     Batch batch = TestModels.batch(1, 128, 1);
     long logits = 4L * batch.rows() * vocabulary;
-    assertTrue(peak(config, batch) < logits / 3);
-    assertTrue(peak(config.toBuilder().chunkSizeLmHead(0).build(), batch) > logits, "control");
+    assertTrue(peak(name, config, batch) < logits / 3);
+    assertTrue(
+        peak(name, config.toBuilder().chunkSizeLmHead(0).build(), batch) > logits, "control");
   }
 
-  @Test
-  void hiddenBlockOfTheWholeSequenceNeverExists() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void hiddenBlockOfTheWholeSequenceNeverExists(String name) {
     int inner = 4000;
     ReformerConfig config =
         TestModels.small(2).feedForwardSize(inner).chunkSizeFeedForward(8).build();
     Batch batch = TestModels.batch(1, 128, 1);
     long hidden = 4L * batch.rows() * inner;
-    assertTrue(peak(config, batch) < hidden / 3);
-    assertTrue(peak(config.toBuilder().chunkSizeFeedForward(0).build(), batch) > hidden, "control");
+    assertTrue(peak(name, config, batch) < hidden / 3);
+    assertTrue(
+        peak(name, config.toBuilder().chunkSizeFeedForward(0).build(), batch) > hidden, "control");
   }
 
-  @Test
-  void scopesCountAndFree() {
-    try (Backend backend = TestBackends.reference()) {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void scopesCountAndFree(String name) {
+    try (Backend backend = TestBackends.open(name)) {
       TensorScope parent = backend.scope("parent");
       parent.allocate(DType.F32, 10, 10);
       TensorScope child = parent.child("child");
@@ -96,9 +108,10 @@ class MemoryTest {
     }
   }
 
-  @Test
-  void theLimitIsKeptAndExplained() {
-    try (Backend backend = Backends.open("reference", new BackendOptions(1, 1000)).backend();
+  @ParameterizedTest
+  @MethodSource("backends")
+  void theLimitIsKeptAndExplained(String name) {
+    try (Backend backend = Backends.open(name, new BackendOptions(1, 1000)).backend();
         TensorScope scope = backend.scope("small")) {
       scope.allocate(DType.F32, 100);
       OutOfDeviceMemoryException error =

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Activation;
 import org.reformer4j.api.Backend;
@@ -30,7 +31,7 @@ import org.reformer4j.model.Trace;
 class ModelGradientTest {
   private static final CallOptions OPTIONS = CallOptions.training(3, 5);
 
-  static Stream<ReformerConfig> configs() {
+  static Stream<Arguments> configs() {
     List<ReformerConfig> configs = new ArrayList<>();
     for (AttentionKind kind : AttentionKind.values()) {
       ReformerConfig one =
@@ -44,15 +45,15 @@ class ModelGradientTest {
       configs.add(
           TestModels.withDropout(TestModels.small(2)).hiddenAct(activation).numHashes(3).build());
     }
-    return configs.stream();
+    return TestBackends.with(configs);
   }
 
   @ParameterizedTest
   @MethodSource("configs")
-  void everyGradientIsTheSlope(ReformerConfig config) {
+  void everyGradientIsTheSlope(String backendName, ReformerConfig config) {
     Batch batch =
         Batch.of(TestModels.ids(30, 1), TestModels.ids(21, 2)).withTargets(TestModels.ids(60, 3));
-    try (Backend backend = TestBackends.reference();
+    try (Backend backend = TestBackends.open(backendName);
         ReformerModel model = ReformerModel.create(config, backend, 2)) {
       model.enableTraining();
       model.lossAndGradients(batch, OPTIONS, 1f);
@@ -131,9 +132,9 @@ class ModelGradientTest {
 
   @ParameterizedTest
   @MethodSource("configs")
-  void gradientsAddUp(ReformerConfig config) {
+  void gradientsAddUp(String backendName, ReformerConfig config) {
     Batch batch = TestModels.batch(1, 24, 9);
-    try (Backend backend = TestBackends.reference();
+    try (Backend backend = TestBackends.open(backendName);
         ReformerModel model = ReformerModel.create(config, backend, 2)) {
       model.enableTraining();
       Parameter bias = model.parameters().find("lm_head.bias");

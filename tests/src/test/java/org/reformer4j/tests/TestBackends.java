@@ -1,6 +1,9 @@
 package org.reformer4j.tests;
 
+import java.util.Collection;
 import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.provider.Arguments;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.BackendStatus;
@@ -19,18 +22,23 @@ public final class TestBackends {
     return statuses.stream().filter(BackendStatus::available).map(BackendStatus::name).toList();
   }
 
+  /** Returns every usable backend with every one of these cases, for parameterised tests. */
+  public static Stream<Arguments> with(Collection<?> cases) {
+    return names().stream().flatMap(name -> cases.stream().map(c -> Arguments.of(name, c)));
+  }
+
   /** Opens a backend by name. */
   public static Backend open(String name) {
     return Backends.open(name, BackendOptions.defaults()).backend();
   }
 
+  /** Opens a backend by name with a number of threads. */
+  public static Backend open(String name, int threads) {
+    return Backends.open(name, BackendOptions.defaults().withThreads(threads)).backend();
+  }
+
   /** Opens the oracle with one thread per processor. */
   public static Backend reference() {
     return open("reference");
-  }
-
-  /** Opens the oracle with a number of threads. */
-  public static Backend reference(int threads) {
-    return Backends.open("reference", BackendOptions.defaults().withThreads(threads)).backend();
   }
 }

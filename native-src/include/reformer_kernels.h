@@ -1,0 +1,178 @@
+// The C ABI of a native backend. Every kernel library (CUDA, simulated CUDA, later the CPU) exports
+// these functions and nothing else; reformer_library.h opens such a library at run time.
+//
+// Rules
+// * A function returns a status: 0, a CUDA error code (> 0), or one of RF_STATUS_* (< 0). It never
+//   prints, throws, exits, or waits for the device unless it says so.
+// * Device memory is passed as void* with an element type; matrices have a row stride in elements.
+//   Arguments have been checked by the caller: shapes and types are trusted here.
+// * Work is queued on the context's stream. Workspace belongs to the caller; the function
+//   rf_<op>_workspace says how many bytes it takes. It needs no initial content.
+// * Letters: N rows, D columns, B batch, T rows from one sequence to the next, H heads, K head size,
+//   R hash rounds. "+=" accumulates, everything else overwrites.
+// * Sums have one fixed order that depends on the shape only: the same inputs give the same bits on
+//   every device and in every run.
+#ifndef REFORMER_KERNELS_H
+#define REFORMER_KERNELS_H
+
+#include <stdint.h>
+
+#define RF_EXPORT __attribute__((visibility("default")))
+
+// Raised with every change of this file; a library of another number is refused when it is opened.
+#define RF_ABI_VERSION 1
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum rf_type {
+  RF_F32 = 0,    // IEEE binary32
+  RF_BF16 = 1,   // upper half of binary32, round to nearest even
+  RF_I32 = 2,    // integers
+  RF_FIXED = 3,  // int32 fixed point of a residual stream: value = integer * 2^-20
+  RF_I8 = 4      // integer rotations
+};
+
+enum rf_status {
+  RF_STATUS_OK = 0,
+  RF_STATUS_UNSUPPORTED = -1,   // the kernel does not exist for these types or sizes
+  RF_STATUS_HOST_MEMORY = -2    // the host has no memory left
+};
+
+// Fraction bits of RF_FIXED: range +-2048, step 9.5e-7.
+#define RF_FRACTION_BITS 20
+// Most factors of a bucket number: their product is below 2^31 and each is at least 2.
+#define RF_MAX_FACTORS 30
+
+typedef struct rf_context rf_context;
+
+// A dropout mask is a pure function of the element (org.reformer4j.api.Dropout): element e = row * D +
+// column is kept where word e % 4 of Philox4x32-10(seed; e / 4, step, stream) >= threshold, and is then
+// multiplied by scale. stream = layer * 256 + purpose. threshold 0: nothing is dropped, scale is 1.
+#define RF_DROPOUT                                                                          \
+  uint64_t dropout_seed, uint32_t dropout_step, uint32_t dropout_stream,                    \
+      uint32_t dropout_threshold, float dropout_scale
+
+// ---- library and device ---------------------------------------------------------------------
+
+// RF_ABI_VERSION of the library.
+RF_EXPORT int rf_abi_version(void);
+// What the library is: "cuda 13.0: sm_80 sm_90 compute_90", "simulated cuda".
+RF_EXPORT const char* rf_description(void);
+// Number of devices. Without a driver the status says so and *count is 0.
+RF_EXPORT int rf_device_count(int* count);
+// Name such as "cudaErrorMemoryAllocation" and a sentence for a status; never null.
+RF_EXPORT const char* rf_status_name(int status);
+RF_EXPORT const char* rf_status_text(int status);
+// Whether the context is unusable after this status (the device is lost or its memory corrupt).
+RF_EXPORT int rf_status_fatal(int status);
+
+// A device with one ordered stream and a stream-ordered memory pool.
+RF_EXPORT int rf_context_create(int device, rf_context** context);
+// Waits for the stream, then frees stream and pool. Null is legal.
+RF_EXPORT int rf_context_destroy(rf_context* context);
+// The stream, a cudaStream_t, for libraries that queue their own work on it.
+RF_EXPORT void* rf_context_stream(rf_context* context);
+// "NVIDIA H100 80GB HBM3, sm_90, driver 13.0"; text has capacity bytes and ends with 0.
+RF_EXPORT int rf_context_describe(rf_context* context, char* text, int capacity);
+// Waits for everything queued and returns the first error of it.
+RF_EXPORT int rf_synchronize(rf_context* context);
+
+// ---- memory -----------------------------------------------------------------------------------
+
+// Allocates device memory of undefined content, aligned to 256 bytes, in stream order.
+RF_EXPORT int rf_allocate(rf_context* context, int64_t bytes, void** address);
+// Takes memory back when the work queued before is done.
+RF_EXPORT int rf_free(rf_context* context, void* address);
+// Free and total bytes of the device; memory kept by this context's pool counts as free.
+RF_EXPORT int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes);
+// Copies rows of host memory to the device; the source may be reused on return. Pitches in bytes.
+RF_EXPORT int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
+                        int64_t source_pitch, int64_t row_bytes, int64_t rows);
+// Waits, and copies rows of device memory to the host.
+RF_EXPORT int rf_download(rf_context* context, void* target, int64_t target_pitch,
+                          const void* source, int64_t source_pitch, int64_t row_bytes,
+                          int64_t rows);
+// Copies rows on the device; the blocks must not overlap.
+RF_EXPORT int rf_copy(rf_context* context, void* target, int64_t target_pitch, const void* source,
+                      int64_t source_pitch, int64_t row_bytes, int64_t rows);
+// Sets every element of [rows, columns]; type RF_F32, RF_BF16 or RF_FIXED (value is converted).
+RF_EXPORT int rf_fill(rf_context* context, void* target, int64_t stride, int type, int64_t rows,
+                      int64_t columns, float value);
+
+// ---- reversible residual streams and layer norm -------------------------------------------------
+
+// acc += sign * dropout(y + bias), then out = LayerNorm(acc) * gain + norm_bias: the fused
+// reversible forward (sign +1) and inverse recomputation (sign -1). Without y a plain layer norm,
+// without out a plain residual step. On RF_FIXED streams the addend is rounded to the grid, half to
+// even, and the sum is exact: sign -1 restores every bit.
+//
+// out [N, D] RF_F32 or RF_BF16, or null; acc [N, D] RF_F32 or RF_FIXED, may be out only if y is null
+// y [N, D] RF_F32 or RF_BF16, or null; bias [D] or null; gain, norm_bias [D] (not read without out)
+// overflow: one int32 set to 1 where a fixed-point sum left its range and was saturated, or null
+RF_EXPORT int rf_residual_norm(rf_context* context, void* out, int64_t out_stride, int out_type,
+                               void* acc, int64_t acc_stride, int acc_type, const void* y,
+                               int64_t y_stride, int y_type, const float* bias, const float* gain,
+                               const float* norm_bias, float epsilon, int sign, int64_t rows,
+                               int64_t columns, RF_DROPOUT, int32_t* overflow);
+
+// Gradient of the layer norm; statistics are recomputed from x.
+//
+// dx += [N, D] RF_F32; dgain, dbias += [D]; dout [N, D] RF_F32 or RF_BF16
+// x [N, D] RF_F32 or RF_FIXED; gain [D]
+RF_EXPORT int64_t rf_layer_norm_backward_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_layer_norm_backward(rf_context* context, float* dx, int64_t dx_stride,
+                                     float* dgain, float* dbias, const void* dout,
+                                     int64_t dout_stride, int dout_type, const void* x,
+                                     int64_t x_stride, int x_type, const float* gain, float epsilon,
+                                     int64_t rows, int64_t columns, void* workspace);
+
+// Inverse recomputation fused with the gradient of the residual step:
+// acc -= dropout(y + bias), dy = dropout(dacc), dbias += column sums of dy.
+// Without y only the gradient; dbias without dy is legal.
+//
+// acc [N, D] RF_F32 or RF_FIXED (not touched without y); dy [N, D] RF_F32 or RF_BF16, may be y if the
+// types agree, may be dacc only without dropout; dbias += [D] or null; y [N, D] RF_F32 or RF_BF16 or
+// null; bias [D] or null; dacc [N, D] RF_F32
+RF_EXPORT int64_t rf_residual_backward_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_residual_backward(rf_context* context, void* acc, int64_t acc_stride, int acc_type,
+                                   void* dy, int64_t dy_stride, int dy_type, float* dbias,
+                                   const void* y, int64_t y_stride, int y_type, const float* bias,
+                                   const float* dacc, int64_t dacc_stride, int64_t rows,
+                                   int64_t columns, RF_DROPOUT, int32_t* overflow,
+                                   void* workspace);
+
+// ---- LSH ----------------------------------------------------------------------------------------
+
+// Bucket numbers: per factor the argmax of [xR; -xR], the first maximum wins, combined as
+// b0 + f0*b1 + f0*f1*b2. Masked tokens and the rows behind a sequence get the padding bucket, whose
+// number is the product of the factors. The rotated vectors are never in memory.
+//
+// Float mode (rotation_type RF_F32): a product is one chain of fused multiply-adds over k = 0, 1, ...
+// Integer mode (RF_I8): q = rint(x * 2^(13-E)), E = max(-114, floor(log2 max|x|)), products in int32.
+// Both give the same bits on every machine for the same inputs.
+//
+// buckets int32 [B, H, R, T]; x [B*T, H*K] RF_F32 or RF_BF16, K at most 128
+// rotations: float [H, K, R*C] or int8 [H, R*C, K] with C = half the sum of the factors
+// key_mask int32 [B, T], 0 = masked, or null; lengths int32 [B], real rows, or null for T each
+// factors: host array
+RF_EXPORT int rf_lsh_hash(rf_context* context, int32_t* buckets, const void* x, int64_t x_stride,
+                          int x_type, const void* rotations, int rotation_type,
+                          const int32_t* key_mask, const int32_t* lengths, int batch, int stride,
+                          int heads, int head_size, int rounds, const int32_t* factors,
+                          int factor_count);
+
+// Stable counting sort: order[s] lists 0..T-1 by ascending bucket, ties in the original order.
+//
+// order int32 [S, T]; buckets int32 [S, T], each in 0..bucket_count (the padding bucket included)
+// S = B*H*R segments
+RF_EXPORT int64_t rf_lsh_sort_workspace(int64_t segments, int64_t length, int64_t bucket_count);
+RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* buckets,
+                          int64_t segments, int64_t length, int64_t bucket_count, void* workspace);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -41,7 +41,7 @@ inline void ok(int status, const std::string& what) {
 }
 
 template <class T>
-void equal(const std::vector<T>& actual, const std::vector<T>& expected, const std::string& what) {
+void same(const std::vector<T>& actual, const std::vector<T>& expected, const std::string& what) {
   check(actual.size() == expected.size(), what + ": sizes differ");
   for (size_t i = 0; i < expected.size() && i < actual.size(); ++i) {
     ++checks;
@@ -54,7 +54,7 @@ void equal(const std::vector<T>& actual, const std::vector<T>& expected, const s
 }
 
 // |actual - expected| <= tolerance * (1 + |expected|)
-inline void close(const std::vector<float>& actual, const std::vector<double>& expected,
+inline void nearly(const std::vector<float>& actual, const std::vector<double>& expected,
                   double tolerance, const std::string& what) {
   check(actual.size() == expected.size(), what + ": sizes differ");
   for (size_t i = 0; i < expected.size() && i < actual.size(); ++i) {

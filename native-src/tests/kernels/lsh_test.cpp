@@ -132,7 +132,7 @@ void hash(Device& device, const Case& c, bool integer, bool strange) {
                  c.lengths ? lengths_on.ints() : nullptr, c.batch, c.length, c.heads, c.head_size,
                  c.rounds, c.factors.data(), static_cast<int>(c.factors.size())),
      "rf_lsh_hash");
-  equal(buckets.get_ints(), expected, (integer ? "integer hash " : "float hash ") + name(c));
+  same(buckets.get_ints(), expected, (integer ? "integer hash " : "float hash ") + name(c));
 }
 
 std::vector<Case> hash_cases() {
@@ -172,7 +172,7 @@ void sort(Device& device, int64_t segments, int64_t length, int64_t buckets, boo
   ok(rf_lsh_sort(device.context, order_on.ints(), keys_on.ints(), segments, length, buckets,
                  workspace.address),
      "rf_lsh_sort");
-  equal(order_on.get_ints(), expected,
+  same(order_on.get_ints(), expected,
         "sort S=" + std::to_string(segments) + " T=" + std::to_string(length) +
             " buckets=" + std::to_string(buckets));
 }

@@ -91,9 +91,9 @@ struct Inputs {
 void stream_equals(const Matrix& acc, const std::vector<float>& floats,
                    const std::vector<int32_t>& cells, const std::string& what) {
   if (acc.type == RF_FIXED) {
-    equal(acc.get_ints(), cells, what);
+    same(acc.get_ints(), cells, what);
   } else {
-    equal(acc.get(), floats, what);
+    same(acc.get(), floats, what);
   }
 }
 
@@ -139,12 +139,12 @@ void residual_norm(Device& device, const Case& c) {
   const std::vector<float> after = in.step(c, 1, cells);
   run(out.data(), y.data(), 1);
   stream_equals(acc, after, cells, "forward stream " + name(c));
-  close(out.get(), normalised(c, in, after), tolerance, "forward norm " + name(c));
+  nearly(out.get(), normalised(c, in, after), tolerance, "forward norm " + name(c));
   if (c.stream == RF_FIXED) {
     // The inverse recomputation restores every bit.
     run(out.data(), y.data(), -1);
-    equal(acc.get_ints(), in.cells, "inverse stream " + name(c));
-    close(out.get(), normalised(c, in, in.stream), tolerance, "inverse norm " + name(c));
+    same(acc.get_ints(), in.cells, "inverse stream " + name(c));
+    nearly(out.get(), normalised(c, in, in.stream), tolerance, "inverse norm " + name(c));
     check(overflow.get_ints()[0] == 0, "no overflow " + name(c));
   } else {
     run(nullptr, y.data(), -1);
@@ -155,14 +155,14 @@ void residual_norm(Device& device, const Case& c) {
   // A plain layer norm does not touch the stream.
   const std::vector<int32_t> before = acc.get_ints();
   run(out.data(), nullptr, 1);
-  equal(acc.get_ints(), before, "untouched stream " + name(c));
+  same(acc.get_ints(), before, "untouched stream " + name(c));
   if (c.stream == RF_F32 && c.out == RF_F32) {
     const std::vector<float> expected = out.get();
     ok(rf_residual_norm(device.context, acc.data(), acc.stride, RF_F32, acc.data(), acc.stride,
                         RF_F32, nullptr, 0, RF_F32, nullptr, gain.floats(), shift.floats(), 1e-5f, 1,
                         c.rows, c.columns, TEST_DROPOUT(Dropout{}), nullptr),
        "in place");
-    equal(acc.get(), expected, "in place " + name(c));
+    same(acc.get(), expected, "in place " + name(c));
   }
 }
 
@@ -199,15 +199,15 @@ void residual_backward(Device& device, const Case& c) {
   const std::vector<float> after = in.step(c, -1, cells);
   run(y.data());
   stream_equals(acc, after, cells, "fused inverse stream " + name(c));
-  equal(in_place ? y.get() : dy.get(), expected_dy, "fused inverse dy " + name(c));
-  close(dbias.get(), expected_dbias, 2e-6, "fused inverse dbias " + name(c));
+  same(in_place ? y.get() : dy.get(), expected_dy, "fused inverse dy " + name(c));
+  nearly(dbias.get(), expected_dbias, 2e-6, "fused inverse dbias " + name(c));
   // Without y the stream stays, and the gradients accumulate.
   run(nullptr);
   stream_equals(acc, after, cells, "gradient only, stream " + name(c));
   for (size_t j = 0; j < expected_dbias.size(); ++j) {
     expected_dbias[j] += expected_dbias[j] - static_cast<double>(in.gain[j]);
   }
-  close(dbias.get(), expected_dbias, 4e-6, "gradient only, dbias " + name(c));
+  nearly(dbias.get(), expected_dbias, 4e-6, "gradient only, dbias " + name(c));
 }
 
 void overflow_is_reported(Device& device) {

@@ -184,8 +184,8 @@ __device__ __forceinline__ void quantise_half_row(const LshHash& p, const Place&
       high_bytes |= static_cast<uint32_t>(q_high & 0xff) << (8 * j);
       low_bytes |= static_cast<uint32_t>(q_low & 0xff) << (8 * j);
     }
-    *reinterpret_cast<uint32_t*>(&high[half * HALF + i]) = high_bytes;
-    *reinterpret_cast<uint32_t*>(&low[half * HALF + i]) = low_bytes;
+    *shared_cast<uint32_t>(high + (half * HALF + i)) = high_bytes;
+    *shared_cast<uint32_t>(low + (half * HALF + i)) = low_bytes;
   }
 }
 
@@ -199,7 +199,7 @@ __device__ __forceinline__ void load_rotations(const LshHash& p, Shared<int8_t> 
     for (int i = static_cast<int>(threadIdx.x); i < count * pieces; i += kThreads) {
       const int column = i / pieces;
       const int piece = i % pieces;
-      copy_async16(&target[column * PITCH + piece * 16],
+      copy_async16(target + (column * PITCH + piece * 16),
                    source + static_cast<int64_t>(column) * size + piece * 16);
     }
     copy_async_commit();
@@ -232,8 +232,8 @@ __global__ void __launch_bounds__(kThreads) lsh_hash_integer_kernel(LshHash p) {
 #pragma unroll
   for (int s = 0; s < STEPS; ++s) {
     const int offset = (warp * 16 + lane % 16) * kPitch + s * 32 + lane / 16 * 16;
-    ldmatrix4(high_parts[s], &high[offset]);
-    ldmatrix4(low_parts[s], &low[offset]);
+    ldmatrix4(high_parts[s], high + offset);
+    ldmatrix4(low_parts[s], low + offset);
   }
   const int64_t head_columns = static_cast<int64_t>(p.rounds) * p.round_columns;
   const int8_t* source =
@@ -257,8 +257,8 @@ __global__ void __launch_bounds__(kThreads) lsh_hash_integer_kernel(LshHash p) {
 #pragma unroll
           for (int s = 0; s < STEPS; ++s) {
             const int offset = (n + lane / 4) * kPitch + s * 32 + lane % 4 * 4;
-            const uint32_t b[2] = {*reinterpret_cast<const uint32_t*>(&rotations[offset]),
-                                   *reinterpret_cast<const uint32_t*>(&rotations[offset + 16])};
+            const uint32_t b[2] = {*shared_cast<const uint32_t>(rotations + offset),
+                                   *shared_cast<const uint32_t>(rotations + offset + 16)};
             mma_s8(high_sums, high_parts[s], b);
             mma_s8(low_sums, low_parts[s], b);
           }

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_count_kernel(Digit d) {
   __syncthreads();
   const int64_t end = min(d.length, (tile + 1) * kTile);
   for (int64_t i = tile * kTile + threadIdx.x; i < end; i += kThreads) {
-    atomicAdd(&counts[digit_at(d, segment, key_place(d, segment, i))], 1u);
+    atomicAdd(counts + digit_at(d, segment, key_place(d, segment, i)), 1u);
   }
   __syncthreads();
   for (int bin = static_cast<int>(threadIdx.x); bin < d.bins; bin += kThreads) {

@@ -67,8 +67,8 @@ __global__ void __launch_bounds__(32 * kWarps) layer_norm_backward_kernel(LayerN
   float dbias[QUADS][4] = {};
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + warp; row < p.rows;
        row += static_cast<int64_t>(gridDim.x) * kWarps) {
-    float n[QUADS][4];
-    float dout[QUADS][4];
+    float n[QUADS][4] = {};
+    float dout[QUADS][4] = {};
     float sum = 0.0f;
 #pragma unroll
     for (int q = 0; q < QUADS; ++q) {

@@ -96,7 +96,7 @@ public interface Kernels {
    * Layer normalisation over the columns, with the biased variance.
    *
    * @param out [N, D]; may be x
-   * @param x [N, D]
+   * @param x F32 or FIXED [N, D]
    * @param gain [D]
    * @param bias [D]
    * @param epsilon added to the variance
@@ -110,7 +110,7 @@ public interface Kernels {
    * @param dGain += [D]
    * @param dBias += [D]
    * @param dOut [N, D]
-   * @param x [N, D]
+   * @param x F32 or FIXED [N, D]
    * @param gain [D]
    * @param epsilon added to the variance
    */
@@ -121,13 +121,62 @@ public interface Kernels {
    * The reversible step: acc += sign * dropout(y + bias). Sign +1 is the forward pass, -1 the
    * inverse recomputation.
    *
-   * @param acc += [N, D], a residual stream
+   * <p>On a FIXED stream the addend, computed as a float, is rounded by {@link FixedPoint} and the
+   * sum is exact, so that sign -1 restores every bit. An addend or sum out of range is saturated, a
+   * NaN counts as 0, and either is reported: by this operation, or by the next one that waits for
+   * the device.
+   *
+   * @param acc += F32 or FIXED [N, D], a residual stream
    * @param y [N, D], the branch's output
    * @param bias [D] or null
    * @param sign +1 or -1
    * @param dropout of the branch's output; element row*D + column
+   * @throws BackendException not fatal, if a FIXED stream left its range; acc has been changed
    */
   void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout);
+
+  /**
+   * {@link #residual}, then {@link #layerNorm} of the result, with the same bits as one after the
+   * other: the forward pass (sign +1) or the inverse recomputation (sign -1) up to the input of the
+   * next branch.
+   *
+   * @param out [N, D], LayerNorm(acc); not acc or y
+   * @param acc += F32 or FIXED [N, D], a residual stream
+   * @param y [N, D], the branch's output
+   * @param bias [D] or null, added to y
+   * @param sign +1 or -1
+   * @param dropout of the branch's output; element row*D + column
+   * @param gain [D]
+   * @param normBias [D], of the norm
+   * @param epsilon added to the variance
+   * @throws BackendException as {@link #residual} does
+   */
+  void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon);
+
+  /**
+   * The inverse recomputation with the gradient: {@link #residual} with sign -1, then {@link
+   * #residualBackward}, with the same bits as one after the other.
+   *
+   * @param acc += F32 or FIXED [N, D], a residual stream; dropout(y + bias) is subtracted
+   * @param dY [N, D]; may be y; may be dAcc only where there is no dropout
+   * @param dBias += [D], or null
+   * @param y [N, D], the branch's output
+   * @param bias [D] or null
+   * @param dAcc [N, D]
+   * @param dropout of the branch's output; element row*D + column
+   * @throws BackendException as {@link #residual} does
+   */
+  void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout);
 
   /**
    * Gradient of {@link #residual} with respect to y and bias.

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.RandomPurpose;
@@ -46,7 +47,8 @@ final class AttentionCases {
     KernelCases table = new KernelCases();
     int[] garbage = new int[2 * 2 * 3 * 37];
     Arrays.fill(garbage, 77);
-    table.put(new Arg("buckets", Role.OUT, new long[] {2, 2, 3, 37}, garbage, false, false));
+    table.put(
+        new Arg("buckets", Role.OUT, DType.I32, new long[] {2, 2, 3, 37}, garbage, false, false));
     return table
         .in("queryKeys", ROWS, WIDTH)
         .in("rotations", 2, 5, 3 * HASH.rotationColumns())

@@ -193,9 +193,15 @@ public interface Kernels {
    * as b0 + f0*b1 + f0*f1*b2 (ReformerLSHSelfAttention._hash_vectors). Masked tokens and the rows
    * behind a sequence get the padding bucket, number {@link HashSpec#buckets}.
    *
+   * <p>Rotations of I8 ask for integer hashing, whose buckets do not depend on any float sum. With
+   * m the largest |x_k| of a token and head, NaN left out, E = max(-114, floor(log2 m)) by the
+   * exponent bits (128 for infinity), and q_k = rint(x_k * 2^(13-E)), halves to even, limited to
+   * +-16384, NaN as 0, the products are sums of q_k * r_k in int32. All zeros give bucket 0. K is
+   * at most 128.
+   *
    * @param buckets I32 [B, H, R, T], without round offsets
    * @param queryKeys [N, H*K]
-   * @param rotations [H, K, R * rotationColumns]
+   * @param rotations F32 [H, K, R * rotationColumns] or I8 [H, R * rotationColumns, K]
    * @param keyMask I32 [B, T], 0 = masked, or null
    * @param spec rows, heads
    * @param hash rounds and factors
@@ -207,6 +213,17 @@ public interface Kernels {
       Tensor keyMask,
       AttentionSpec spec,
       HashSpec hash);
+
+  /**
+   * Stable sort of the positions of each batch row, head and round: 0..T-1 by ascending bucket,
+   * ties in the original order.
+   *
+   * @param order I32 [B, H, R, T]
+   * @param buckets I32 [B, H, R, T], each in 0..{@link HashSpec#buckets}, the padding bucket
+   *     included
+   * @param hash rounds R and number of buckets
+   */
+  void lshSort(Tensor order, Tensor buckets, HashSpec hash);
 
   /**
    * Shared-QK attention over tokens sorted by bucket, all rounds combined as one softmax

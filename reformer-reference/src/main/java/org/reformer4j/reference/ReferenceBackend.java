@@ -252,6 +252,11 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+    exclusive("lshSort", () -> LshSort.run(workers, order, buckets, hash));
+  }
+
+  @Override
   public void lshAttention(
       Tensor out,
       Tensor lse,

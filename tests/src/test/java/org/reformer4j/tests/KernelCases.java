@@ -139,6 +139,13 @@ final class KernelCases {
     return this;
   }
 
+  KernelCases bytes(String name, long... dims) {
+    byte[] values = new byte[(int) Arrays.stream(dims).reduce(1, (a, b) -> a * b)];
+    random.nextBytes(values);
+    args.add(new Arg(name, Role.IN, DType.I8, dims, values, false, false));
+    return this;
+  }
+
   Case call(String op, String variant, Call call) {
     return new Case(op, variant, List.copyOf(args), call);
   }

@@ -8,83 +8,21 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
-import org.reformer4j.api.TensorScope;
 
 /** Residual streams of integers: exact inverses, saturation, and the fused operations. */
 class KernelFixedPointTest {
-  private static final int ROWS = 53;
-  private static final int WIDTH = 37;
+  private static final int ROWS = StreamFixture.ROWS;
+  private static final int WIDTH = StreamFixture.WIDTH;
   private static final Dropout DROPOUT = KernelCases.mask(RandomPurpose.FEED_FORWARD_OUTPUT);
-
-  /** A stream, a branch's output and parameters on one backend, in views with gaps. */
-  private static final class Fixture implements AutoCloseable {
-    final Backend backend;
-    final TensorScope scope;
-    final Random random = new Random(31);
-    final Tensor acc;
-    final Tensor y;
-    final Tensor bias;
-    final Tensor gain;
-    final Tensor normBias;
-
-    Fixture(String name, DType type) {
-      backend = TestBackends.open(name);
-      scope = backend.scope("test");
-      acc = reals(type, 3, ROWS, WIDTH);
-      y = reals(DType.F32, 1, ROWS, WIDTH);
-      bias = reals(DType.F32, 1, WIDTH);
-      gain = reals(DType.F32, 1, WIDTH);
-      normBias = reals(DType.F32, 1, WIDTH);
-    }
-
-    Tensor reals(DType type, float scale, long... dims) {
-      Tensor tensor =
-          dims.length == 1
-              ? scope.allocate(type, dims)
-              : scope.allocate(type, dims[0], dims[1] + 5).columns(2, dims[1]);
-      float[] values = new float[(int) tensor.elements()];
-      for (int i = 0; i < values.length; i++) {
-        values[i] = scale * (float) random.nextGaussian();
-      }
-      backend.upload(tensor, values);
-      return tensor;
-    }
-
-    Tensor copy(Tensor tensor) {
-      Tensor copy = scope.allocate(tensor.type(), tensor.shape().dims());
-      backend.copy(copy, tensor);
-      return copy;
-    }
-
-    int[] bits(Tensor tensor) {
-      if (tensor.type() == DType.FIXED) {
-        return backend.downloadInts(tensor);
-      }
-      float[] values = backend.download(tensor);
-      int[] bits = new int[values.length];
-      for (int i = 0; i < bits.length; i++) {
-        bits[i] = Float.floatToIntBits(values[i]);
-      }
-      return bits;
-    }
-
-    @Override
-    public void close() {
-      scope.close();
-      backend.close();
-    }
-  }
 
   static List<String> backends() {
     return TestBackends.names();
@@ -97,7 +35,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("backends")
   void theInverseRestoresEveryBit(String name) {
-    try (Fixture s = new Fixture(name, DType.FIXED)) {
+    try (StreamFixture s = new StreamFixture(name, DType.FIXED)) {
       int[] before = s.backend.downloadInts(s.acc);
       for (Tensor bias : new Tensor[] {null, s.bias}) {
         for (Dropout dropout : List.of(Dropout.NONE, DROPOUT)) {
@@ -129,7 +67,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("backends")
   void addendsAreRoundedToTheGridHalvesToEven(String name) {
-    try (Fixture s = new Fixture(name, DType.FIXED)) {
+    try (StreamFixture s = new StreamFixture(name, DType.FIXED)) {
       Tensor ties = s.reals(DType.F32, 1, 1, 6);
       s.backend.upload(
           ties,
@@ -161,7 +99,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("backends")
   void saturationIsReportedAndEverythingElseCanBeTakenBack(String name) {
-    try (Fixture s = new Fixture(name, DType.FIXED)) {
+    try (StreamFixture s = new StreamFixture(name, DType.FIXED)) {
       float[] start = s.backend.download(s.acc);
       start[5] = 2040f;
       start[WIDTH * 50 + 1] = -2040f;
@@ -205,7 +143,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("backends")
   void theFusedOperationsReportSaturationToo(String name) {
-    try (Fixture s = new Fixture(name, DType.FIXED)) {
+    try (StreamFixture s = new StreamFixture(name, DType.FIXED)) {
       s.backend.fill(s.y, 1000f);
       Tensor out = s.reals(DType.F32, 1, ROWS, WIDTH);
       s.backend.fill(s.acc, 1500f);
@@ -237,7 +175,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("streamTypes")
   void residualNormIsResidualThenLayerNorm(String name, DType type) {
-    try (Fixture s = new Fixture(name, type)) {
+    try (StreamFixture s = new StreamFixture(name, type)) {
       for (Tensor bias : new Tensor[] {null, s.bias}) {
         for (int sign : new int[] {1, -1}) {
           Tensor acc = s.copy(s.acc);
@@ -256,7 +194,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("streamTypes")
   void residualInverseIsTheInverseThenTheGradient(String name, DType type) {
-    try (Fixture s = new Fixture(name, type)) {
+    try (StreamFixture s = new StreamFixture(name, type)) {
       Tensor dAcc = s.reals(DType.F32, 1, ROWS, WIDTH);
       for (Tensor bias : new Tensor[] {null, s.bias}) {
         for (boolean inPlace : new boolean[] {false, true}) {
@@ -283,7 +221,7 @@ class KernelFixedPointTest {
   @ParameterizedTest
   @MethodSource("backends")
   void normsOfFixedStreamsAreThoseOfTheSameFloats(String name) {
-    try (Fixture s = new Fixture(name, DType.FIXED)) {
+    try (StreamFixture s = new StreamFixture(name, DType.FIXED)) {
       // Integers of at most 24 bits: a float holds the same values.
       float[] values = s.backend.download(s.acc);
       Tensor floats = s.scope.allocate(DType.F32, ROWS, WIDTH);

@@ -61,8 +61,7 @@ void Block::run(uint3 index) {
     threads_[t].groups.clear();
     if (kThreadSanitizer) {
       // Created by the launching thread: a fiber inherits the order of its creator.
-      threads_[t].fiber = create_fiber(config().stack_bytes);
-      prepare_fiber(*threads_[t].fiber, &Block::run_threads);
+      threads_[t].fiber = new_fiber();
     }
   }
   ready_.clear();
@@ -72,18 +71,20 @@ void Block::run(uint3 index) {
   make_running(first);
   fiber_ = &fiber_to_resume(first);
   switch_fiber(launcher_, *fiber_);
-  if (spent_.size() > kMostSpentFibers) destroy_spent_fibers();
+  if (spent_.size() > kMostSpentFibers) {
+    for (Fiber* fiber : spent_) destroy_fiber(fiber);
+    spent_.clear();
+  }
 }
 
 void Block::end_launch() {
   if (kThreadSanitizer) happens_after(launch_order_.get());
-  destroy_spent_fibers();
-  barrier_order_.clear();
-}
-
-void Block::destroy_spent_fibers() {
-  for (Fiber* fiber : spent_) destroy_fiber(fiber);
+  for (Fiber* fiber : spent_) {
+    forget_thread(*fiber);
+    idle_.push_back(fiber);
+  }
   spent_.clear();
+  barrier_order_.clear();
 }
 
 // ---- running threads ----------------------------------------------------------------------------
@@ -153,11 +154,15 @@ void Block::make_running(int thread) {
 Fiber& Block::fiber_to_resume(int number) {
   const Thread& thread = threads_[static_cast<size_t>(number)];
   if (thread.state != State::kNew || kThreadSanitizer) return *thread.fiber;
+  return *new_fiber();
+}
+
+Fiber* Block::new_fiber() {
   if (idle_.empty()) idle_.push_back(create_fiber(config().stack_bytes));
   Fiber* fiber = idle_.back();
   idle_.pop_back();
   prepare_fiber(*fiber, &Block::run_threads);
-  return *fiber;
+  return fiber;
 }
 
 void Block::make_ready(const int* threads, int count) {

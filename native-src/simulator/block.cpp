@@ -101,7 +101,7 @@ void Block::run_threads_on_this_fiber() {
       Quiet quiet;
       finish_running();
       const int next = take_ready();
-      if (next < 0 && done_ != count_) fail_blocked("threads wait for ever");
+      if (next < 0 && done_ != count_) fail_blocked(why_nothing_runs());
       if (next >= 0) make_running(next);
       if (next >= 0 && threads_[static_cast<size_t>(next)].state == State::kNew &&
           !kThreadSanitizer) {
@@ -137,7 +137,7 @@ void Block::finish_running() {
 void Block::wait() {
   const int me = current_;
   const int next = take_ready();
-  if (next < 0) fail_blocked("threads wait for ever");
+  if (next < 0) fail_blocked(why_nothing_runs());
   if (next == me) return;
   Fiber* self = fiber_;
   running().fiber = self;
@@ -187,6 +187,7 @@ void Block::barrier(const char* file, int line) {
   Quiet quiet;
   Thread& thread = running();
   thread.what = "__syncthreads";
+  thread.mask = 0;
   thread.state = State::kAtBarrier;
   thread.file = file;
   thread.line = line;
@@ -262,6 +263,7 @@ Meeting* Block::join_meeting(Warp& warp, int lane, const char* what, uint32_t ma
   thread.what = what;
   thread.file = file;
   thread.line = line;
+  thread.mask = mask;
   thread.state = State::kInCollective;
   if ((mask >> lane & 1) == 0) fail_blocked("the calling lane is not in the mask");
   if ((mask & warp.exist & ~warp.live) != 0) {
@@ -271,18 +273,14 @@ Meeting* Block::join_meeting(Warp& warp, int lane, const char* what, uint32_t ma
   const int warp_begin = current_ - lane;
   for (uint32_t rest = warp.waiting; rest != 0; rest &= rest - 1) {
     const Thread& other = threads_[static_cast<size_t>(warp_begin + __builtin_ctz(rest))];
-    if (other.meeting->mask == mask) {
-      // __syncwarp may stand in both branches of a condition; what exchanges values may not.
-      const bool same_line = other.line == line && same_text(other.file, file);
-      if (!same_text(other.what, what) || (exchanges && !same_line)) {
-        fail_blocked("lanes of one warp meet in different collectives");
-      }
-      meeting = other.meeting;
-      break;
+    if (other.meeting->mask != mask) continue;
+    // __syncwarp may stand in both branches of a condition; what exchanges values may not.
+    const bool same_line = other.line == line && same_text(other.file, file);
+    if (!same_text(other.what, what) || (exchanges && !same_line)) {
+      fail_blocked("lanes of one warp meet in different collectives");
     }
-    if ((other.meeting->mask & mask) != 0) {
-      fail_blocked("lanes of one warp use different masks that overlap");
-    }
+    meeting = other.meeting;
+    break;
   }
   if (meeting == nullptr) {
     if (free_meetings_.empty()) free_meetings_.push_back(new Meeting);

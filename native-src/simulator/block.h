@@ -32,6 +32,7 @@ struct Thread {
   const char* what = nullptr;
   const char* file = nullptr;
   int line = 0;
+  uint32_t mask = 0;
   // Of its last collective.
   Meeting* meeting = nullptr;
   // Asynchronous copies in order; the ends of committed groups; what the last wait gave back.
@@ -83,6 +84,7 @@ class Block {
                         const char* file, int line);
   void leave_meeting(Thread& thread, int lane);
   Fiber* new_fiber();
+  const char* why_nothing_runs() const;
   [[noreturn]] void fail_blocked(const char* message);
 
   // Of the launch.

@@ -249,6 +249,7 @@ const LaneValues& Block::collective(const char* what, uint32_t mask, const void*
     }
     warp.waiting &= ~meeting->arrived;
     meeting->readers = meeting->arrived;
+    meeting->values.lanes = meeting->arrived;
     if (counting) count_collective();
     make_ready(released, count);
   }

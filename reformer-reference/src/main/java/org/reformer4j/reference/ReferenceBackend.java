@@ -110,36 +110,41 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public void upload(Tensor target, float[] source) {
-    exclusive("upload", () -> ArrayMemory.upload(target, source));
+    exclusive("upload", () -> Elements.upload(target, source));
   }
 
   @Override
   public void upload(Tensor target, int[] source) {
-    exclusive("upload", () -> ArrayMemory.upload(target, source));
+    exclusive("upload", () -> Elements.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, byte[] source) {
+    exclusive("upload", () -> Elements.upload(target, source));
   }
 
   @Override
   public float[] download(Tensor source) {
     float[] target = new float[Math.toIntExact(source.elements())];
-    exclusive("download", () -> ArrayMemory.download(target, source));
+    exclusive("download", () -> Elements.download(target, source));
     return target;
   }
 
   @Override
   public int[] downloadInts(Tensor source) {
     int[] target = new int[Math.toIntExact(source.elements())];
-    exclusive("download", () -> ArrayMemory.download(target, source));
+    exclusive("downloadInts", () -> Elements.download(target, source));
     return target;
   }
 
   @Override
   public void fill(Tensor target, float value) {
-    exclusive("fill", () -> ArrayMemory.fill(target, value));
+    exclusive("fill", () -> Elements.fill(target, value));
   }
 
   @Override
   public void copy(Tensor target, Tensor source) {
-    exclusive("copy", () -> ArrayMemory.copy(target, source));
+    exclusive("copy", () -> Elements.copy(target, source));
   }
 
   @Override

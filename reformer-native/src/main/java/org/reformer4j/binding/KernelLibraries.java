@@ -16,7 +16,9 @@ public final class KernelLibraries {
   private static final String BINDING = "libjniKernelLibrary.so";
   private static final int MESSAGE_BYTES = 1024;
 
-  /** Open libraries by name or file; a failure of a bundled one is kept, the first reason counts. */
+  /**
+   * Open libraries by name or file; a failure of a bundled one is kept, the first reason counts.
+   */
   private static final Map<String, KernelLibrary> OPEN = new HashMap<>();
 
   private static final Map<String, String> REFUSED = new HashMap<>();
@@ -97,9 +99,7 @@ public final class KernelLibraries {
       return;
     }
     // Using Pointer, the superclass, makes JavaCPP load this one.
-    checkResource(
-        "/org/bytedeco/javacpp/linux-x86_64/libjnijavacpp.so",
-        "org.bytedeco:javacpp");
+    checkResource("/org/bytedeco/javacpp/linux-x86_64/libjnijavacpp.so", "org.bytedeco:javacpp");
     byte[] content = NativeBundle.library(BINDING);
     try (NativeBundle.Extracted extracted = NativeBundle.Extracted.of(BINDING, content)) {
       System.load(extracted.file().toString());
@@ -121,8 +121,8 @@ public final class KernelLibraries {
   }
 
   /**
-   * Checks that a library on the class path is whole, before somebody else loads it. One that is not
-   * there is left to that somebody.
+   * Checks that a library on the class path is whole, before somebody else loads it. One that is
+   * not there is left to that somebody.
    *
    * @param name absolute name of the resource
    * @param jar where it comes from, for the message

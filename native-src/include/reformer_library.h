@@ -80,13 +80,12 @@ inline int rf_library_open(const char* path, rf_library** out, char* message, in
   }
   decltype(&::rf_abi_version) version = nullptr;
   if (!rf_library_detail::find(handle, "rf_abi_version", &version)) {
-    std::snprintf(message, size, "%s is no kernel library: rf_abi_version is missing", path);
+    std::snprintf(message, size, "is no kernel library: rf_abi_version is missing");
     dlclose(handle);
     return -1;
   }
   if (version() != RF_ABI_VERSION) {
-    std::snprintf(message, size, "%s has ABI version %d, needed is %d", path, version(),
-                  RF_ABI_VERSION);
+    std::snprintf(message, size, "has ABI version %d, needed is %d", version(), RF_ABI_VERSION);
     dlclose(handle);
     return -1;
   }
@@ -99,7 +98,7 @@ inline int rf_library_open(const char* path, rf_library** out, char* message, in
   library->handle = handle;
   const char* missing = rf_library_detail::find_all(library);
   if (missing != nullptr) {
-    std::snprintf(message, size, "%s lacks the function %s", path, missing);
+    std::snprintf(message, size, "lacks the function %s", missing);
     delete library;
     dlclose(handle);
     return -1;

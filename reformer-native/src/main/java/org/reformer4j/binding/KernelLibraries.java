@@ -69,7 +69,7 @@ public final class KernelLibraries {
     } catch (IOException e) {
       throw new LibraryException("cannot read " + file + " (" + e + ")");
     }
-    KernelLibrary library = open(file.getFileName().toString(), content);
+    KernelLibrary library = open(file.toString(), content);
     OPEN.put(name, library);
     return library;
   }
@@ -77,14 +77,13 @@ public final class KernelLibraries {
   private static KernelLibrary open(String name, byte[] content) throws LibraryException {
     try {
       bind();
-      try (NativeBundle.Extracted extracted = NativeBundle.Extracted.of(name, content)) {
+      try (NativeBundle.Extracted extracted = NativeBundle.Extracted.of(content)) {
+        String copy = extracted.file().toString();
         long[] address = new long[1];
         byte[] message = new byte[MESSAGE_BYTES];
-        int status =
-            KernelLibrary.rf_library_open(
-                extracted.file().toString(), address, message, message.length);
-        if (status != 0) {
-          throw new LibraryException(text(message));
+        if (KernelLibrary.rf_library_open(copy, address, message, message.length) != 0) {
+          // The copy is gone when the message is read.
+          throw new LibraryException(name + " " + text(message).replace(copy, name));
         }
         return new KernelLibrary(address[0]);
       }
@@ -101,7 +100,9 @@ public final class KernelLibraries {
     // Using Pointer, the superclass, makes JavaCPP load this one.
     checkResource("/org/bytedeco/javacpp/linux-x86_64/libjnijavacpp.so", "org.bytedeco:javacpp");
     byte[] content = NativeBundle.library(BINDING);
-    try (NativeBundle.Extracted extracted = NativeBundle.Extracted.of(BINDING, content)) {
+    // Fails without a message on stderr where JavaCPP is missing, unlike the library.
+    new KernelLibrary(0);
+    try (NativeBundle.Extracted extracted = NativeBundle.Extracted.of(content)) {
       System.load(extracted.file().toString());
     }
     bound = true;

@@ -26,11 +26,11 @@ final class NativeBundle {
       this.file = file;
     }
 
-    /** Copies content under a name into a new folder. */
-    static Extracted of(String name, byte[] content) throws LibraryException {
+    /** Copies a library into a new folder. */
+    static Extracted of(byte[] content) throws LibraryException {
       try {
         Path folder = Files.createTempDirectory("reformer");
-        Path file = folder.resolve(name);
+        Path file = folder.resolve("library.so");
         try {
           Files.write(file, content);
         } catch (IOException e) {
@@ -40,9 +40,7 @@ final class NativeBundle {
         return new Extracted(folder, file);
       } catch (IOException e) {
         throw new LibraryException(
-            "cannot write "
-                + name
-                + " to "
+            "cannot write a library to "
                 + System.getProperty("java.io.tmpdir")
                 + " ("
                 + e

@@ -1,0 +1,230 @@
+// What         the library, its devices, their memory, and copies in and out.
+// Memory       a stream-ordered pool that keeps what is freed: an allocation costs microseconds and
+//              never waits. Freed memory is reused in stream order, so a kernel queued before the free
+//              is safe.
+// Reference    org.reformer4j.reference.ArrayMemory
+#include "context.h"
+
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+namespace {
+
+int code(cudaError_t error) { return static_cast<int>(error); }
+
+// The two runtimes of a process keep separate last errors; this one must not leak into later calls.
+int clear(cudaError_t error) {
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+  }
+  return code(error);
+}
+
+// Each library call may come from another thread of the JVM, and the device belongs to the thread.
+int enter(const rf_context* context) { return clear(cudaSetDevice(context->device)); }
+
+}  // namespace
+
+extern "C" {
+
+int rf_abi_version(void) { return RF_ABI_VERSION; }
+
+const char* rf_description(void) {
+#ifdef __CUDACC__
+  return "CUDA kernels for sm_80, sm_90 and newer";
+#else
+  return "CUDA kernels on the simulator";
+#endif
+}
+
+int rf_device_count(int* count) {
+  *count = 0;
+  const int status = clear(cudaGetDeviceCount(count));
+  if (status != 0) {
+    *count = 0;
+  }
+  return status;
+}
+
+const char* rf_status_name(int status) {
+  switch (status) {
+    case RF_STATUS_UNSUPPORTED:
+      return "RF_STATUS_UNSUPPORTED";
+    case RF_STATUS_HOST_MEMORY:
+      return "RF_STATUS_HOST_MEMORY";
+    default:
+      return cudaGetErrorName(static_cast<cudaError_t>(status));
+  }
+}
+
+const char* rf_status_text(int status) {
+  switch (status) {
+    case RF_STATUS_UNSUPPORTED:
+      return "there is no kernel for these types or sizes";
+    case RF_STATUS_HOST_MEMORY:
+      return "the host has no memory left";
+    default:
+      return cudaGetErrorString(static_cast<cudaError_t>(status));
+  }
+}
+
+int rf_status_fatal(int status) {
+  switch (status) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorUnknown:
+      return 1;
+    default:
+      return 0;
+  }
+}
+
+int rf_context_create(int device, rf_context** out) {
+  *out = nullptr;
+  rf_context* const context = new (std::nothrow) rf_context{device, nullptr, nullptr};
+  if (context == nullptr) {
+    return RF_STATUS_HOST_MEMORY;
+  }
+  cudaError_t error = cudaSetDevice(device);
+  if (error == cudaSuccess) {
+    error = cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking);
+  }
+  if (error == cudaSuccess) {
+    cudaMemPoolProps properties = {};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location.type = cudaMemLocationTypeDevice;
+    properties.location.id = device;
+    error = cudaMemPoolCreate(&context->pool, &properties);
+  }
+  if (error == cudaSuccess) {
+    uint64_t keep_everything = UINT64_MAX;
+    error = cudaMemPoolSetAttribute(context->pool, cudaMemPoolAttrReleaseThreshold,
+                                    &keep_everything);
+  }
+  if (error != cudaSuccess) {
+    const int status = clear(error);
+    rf_context_destroy(context);
+    return status;
+  }
+  *out = context;
+  return RF_STATUS_OK;
+}
+
+int rf_context_destroy(rf_context* context) {
+  if (context == nullptr) {
+    return RF_STATUS_OK;
+  }
+  int status = enter(context);
+  if (context->stream != nullptr) {
+    const int waited = clear(cudaStreamSynchronize(context->stream));
+    status = status == 0 ? waited : status;
+    clear(cudaStreamDestroy(context->stream));
+  }
+  if (context->pool != nullptr) {
+    clear(cudaMemPoolDestroy(context->pool));
+  }
+  delete context;
+  return status;
+}
+
+void* rf_context_stream(rf_context* context) { return context->stream; }
+
+int rf_context_describe(rf_context* context, char* text, int capacity) {
+  cudaDeviceProp properties;
+  int status = clear(cudaGetDeviceProperties(&properties, context->device));
+  int driver = 0;
+  if (status == 0) {
+    status = clear(cudaDriverGetVersion(&driver));
+  }
+  if (status == 0) {
+    std::snprintf(text, static_cast<size_t>(capacity), "%s, sm_%d%d, driver %d.%d", properties.name,
+                  properties.major, properties.minor, driver / 1000, driver % 1000 / 10);
+  }
+  return status;
+}
+
+int rf_synchronize(rf_context* context) { return clear(cudaStreamSynchronize(context->stream)); }
+
+int rf_allocate(rf_context* context, int64_t bytes, void** address) {
+  *address = nullptr;
+  const int status = enter(context);
+  if (status != 0) {
+    return status;
+  }
+  // An empty tensor still has an address of its own.
+  const size_t size = bytes > 0 ? static_cast<size_t>(bytes) : 1;
+  return clear(cudaMallocFromPoolAsync(address, size, context->pool, context->stream));
+}
+
+int rf_free(rf_context* context, void* address) {
+  return clear(cudaFreeAsync(address, context->stream));
+}
+
+int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
+  size_t available = 0;
+  size_t total = 0;
+  uint64_t reserved = 0;
+  uint64_t used = 0;
+  int status = enter(context);
+  if (status == 0) {
+    status = clear(cudaMemGetInfo(&available, &total));
+  }
+  if (status == 0) {
+    status = clear(
+        cudaMemPoolGetAttribute(context->pool, cudaMemPoolAttrReservedMemCurrent, &reserved));
+  }
+  if (status == 0) {
+    status = clear(cudaMemPoolGetAttribute(context->pool, cudaMemPoolAttrUsedMemCurrent, &used));
+  }
+  *free_bytes = static_cast<int64_t>(available + (reserved - used));
+  *total_bytes = static_cast<int64_t>(total);
+  return status;
+}
+
+int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
+              int64_t source_pitch, int64_t row_bytes, int64_t rows) {
+  if (rows == 0 || row_bytes == 0) {
+    return RF_STATUS_OK;
+  }
+  // From pageable memory: returns when the source has been staged.
+  return clear(cudaMemcpy2DAsync(target, static_cast<size_t>(target_pitch), source,
+                                 static_cast<size_t>(source_pitch), static_cast<size_t>(row_bytes),
+                                 static_cast<size_t>(rows), cudaMemcpyHostToDevice,
+                                 context->stream));
+}
+
+int rf_download(rf_context* context, void* target, int64_t target_pitch, const void* source,
+                int64_t source_pitch, int64_t row_bytes, int64_t rows) {
+  if (rows != 0 && row_bytes != 0) {
+    const int status = clear(cudaMemcpy2DAsync(
+        target, static_cast<size_t>(target_pitch), source, static_cast<size_t>(source_pitch),
+        static_cast<size_t>(row_bytes), static_cast<size_t>(rows), cudaMemcpyDeviceToHost,
+        context->stream));
+    if (status != 0) {
+      return status;
+    }
+  }
+  return rf_synchronize(context);
+}
+
+int rf_copy(rf_context* context, void* target, int64_t target_pitch, const void* source,
+            int64_t source_pitch, int64_t row_bytes, int64_t rows) {
+  if (rows == 0 || row_bytes == 0) {
+    return RF_STATUS_OK;
+  }
+  return clear(cudaMemcpy2DAsync(target, static_cast<size_t>(target_pitch), source,
+                                 static_cast<size_t>(source_pitch), static_cast<size_t>(row_bytes),
+                                 static_cast<size_t>(rows), cudaMemcpyDeviceToDevice,
+                                 context->stream));
+}
+
+}  // extern "C"

@@ -1,0 +1,221 @@
+// What         order[s] = 0..T-1 sorted by bucket[s], stable: a counting sort, digit by digit from the
+//              lowest where there are more than 1024 buckets.
+// Shapes       order, buckets [S, T] with S = B*H*R segments; any S, T and number of buckets.
+// Grid         per digit three launches. Count: a block counts the digits of 4096 keys. Scan: a block per
+//              segment turns counts into first places. Scatter: a warp owns 512 neighbouring keys and ranks
+//              32 at a time by comparing digits within the warp.
+// Memory       per digit reads the keys twice and writes the order once, 12 bytes per key (two digits: plus
+//              8 for the gathered keys); counts [S, bins, tiles]. Shared 4 bins and 16 bins bytes.
+// Determinism  integer counts; stable by construction. No atomics except for integer counts.
+// Reference    org.reformer4j.reference.LshSort
+// Measured     not yet run on a card
+#include "context.h"
+
+namespace rf {
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / 32;
+constexpr int kTile = 4096;
+constexpr int kSteps = kTile / kThreads;
+constexpr int kMaxBins = 1024;
+constexpr int kScanItems = 4;
+
+struct Digit {
+  const int32_t* buckets;
+  const int32_t* order_in;  // null in the first pass: the identity
+  int32_t* order_out;
+  uint32_t* counts;  // [S, bins, tiles]
+  int64_t length;
+  int tiles, bins, shift;
+  uint32_t mask;
+};
+
+__device__ __forceinline__ int32_t key_place(const Digit& d, int64_t segment, int64_t i) {
+  return d.order_in == nullptr ? static_cast<int32_t>(i)
+                               : load(d.order_in + segment * d.length + i);
+}
+
+__device__ __forceinline__ uint32_t digit_at(const Digit& d, int64_t segment, int32_t place) {
+  const uint32_t key = static_cast<uint32_t>(load(d.buckets + segment * d.length + place));
+  return (key >> d.shift) & d.mask;
+}
+
+__global__ void __launch_bounds__(kThreads) lsh_sort_count_kernel(Digit d) {
+  RF_DYNAMIC_SHARED(uint32_t, counts);  // [bins]
+  const int64_t segment = blockIdx.x / static_cast<unsigned>(d.tiles);
+  const int64_t tile = blockIdx.x % static_cast<unsigned>(d.tiles);
+  for (int bin = static_cast<int>(threadIdx.x); bin < d.bins; bin += kThreads) {
+    counts[bin] = 0;
+  }
+  __syncthreads();
+  const int64_t end = min(d.length, (tile + 1) * kTile);
+  for (int64_t i = tile * kTile + threadIdx.x; i < end; i += kThreads) {
+    atomicAdd(counts + digit_at(d, segment, key_place(d, segment, i)), 1u);
+  }
+  __syncthreads();
+  for (int bin = static_cast<int>(threadIdx.x); bin < d.bins; bin += kThreads) {
+    store(d.counts + (segment * d.bins + bin) * d.tiles + tile, static_cast<uint32_t>(counts[bin]));
+  }
+}
+
+// Exclusive sums over [bins, tiles] of a segment, in place.
+__global__ void __launch_bounds__(kThreads) lsh_sort_scan_kernel(Digit d) {
+  RF_SHARED_ARRAY(uint32_t, warp_sums, kWarps);
+  const int64_t entries = static_cast<int64_t>(d.bins) * d.tiles;
+  uint32_t* const counts = d.counts + blockIdx.x * entries;
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  uint32_t before = 0;
+  for (int64_t start = 0; start < entries; start += kThreads * kScanItems) {
+    const int64_t first = start + static_cast<int64_t>(threadIdx.x) * kScanItems;
+    uint32_t items[kScanItems];
+    uint32_t own = 0;
+#pragma unroll
+    for (int i = 0; i < kScanItems; ++i) {
+      items[i] = first + i < entries ? load(counts + first + i) : 0;
+      own += items[i];
+    }
+    uint32_t inclusive = own;
+#pragma unroll
+    for (int distance = 1; distance < 32; distance *= 2) {
+      const uint32_t other = __shfl_up_sync(0xffffffffu, inclusive, static_cast<unsigned>(distance));
+      inclusive += lane >= distance ? other : 0;
+    }
+    if (lane == 31) {
+      warp_sums[warp] = inclusive;
+    }
+    __syncthreads();
+    uint32_t offset = before + inclusive - own;
+    for (int w = 0; w < kWarps; ++w) {
+      offset += w < warp ? static_cast<uint32_t>(warp_sums[w]) : 0;
+      before += warp_sums[w];
+    }
+    // The sums are overwritten in the next turn.
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kScanItems; ++i) {
+      if (first + i < entries) {
+        store(counts + first + i, offset);
+        offset += items[i];
+      }
+    }
+  }
+}
+
+__global__ void __launch_bounds__(kThreads) lsh_sort_scatter_kernel(Digit d) {
+  // How many keys of each digit a warp has seen; then how many the warps before it have.
+  RF_DYNAMIC_SHARED(uint16_t, seen);  // [warps, bins]
+  const int64_t segment = blockIdx.x / static_cast<unsigned>(d.tiles);
+  const int64_t tile = blockIdx.x % static_cast<unsigned>(d.tiles);
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  for (int i = static_cast<int>(threadIdx.x); i < kWarps * d.bins; i += kThreads) {
+    seen[i] = 0;
+  }
+  __syncthreads();
+  int32_t places[kSteps];
+  uint32_t digits[kSteps];
+  uint32_t ranks[kSteps];
+#pragma unroll
+  for (int s = 0; s < kSteps; ++s) {
+    const int64_t i = tile * kTile + (warp * kSteps + s) * 32 + lane;
+    const bool exists = i < d.length;
+    places[s] = exists ? key_place(d, segment, i) : 0;
+    digits[s] = exists ? digit_at(d, segment, places[s]) : UINT32_MAX;
+    const uint32_t peers = __match_any_sync(0xffffffffu, digits[s]);
+    const uint32_t before = static_cast<uint32_t>(__popc(peers & ((1u << lane) - 1)));
+    uint32_t base = 0;
+    if (exists) {
+      base = seen[warp * d.bins + static_cast<int>(digits[s])];
+    }
+    ranks[s] = base + before;
+    __syncwarp();
+    if (exists && before == 0) {
+      seen[warp * d.bins + static_cast<int>(digits[s])] =
+          static_cast<uint16_t>(base + static_cast<uint32_t>(__popc(peers)));
+    }
+    __syncwarp();
+  }
+  __syncthreads();
+  for (int bin = static_cast<int>(threadIdx.x); bin < d.bins; bin += kThreads) {
+    uint32_t sum = 0;
+    for (int w = 0; w < kWarps; ++w) {
+      const uint32_t count = seen[w * d.bins + bin];
+      seen[w * d.bins + bin] = static_cast<uint16_t>(sum);
+      sum += count;
+    }
+  }
+  __syncthreads();
+#pragma unroll
+  for (int s = 0; s < kSteps; ++s) {
+    if (digits[s] != UINT32_MAX) {
+      const int64_t bin = digits[s];
+      const uint32_t first = load(d.counts + (segment * d.bins + bin) * d.tiles + tile);
+      const uint32_t own = seen[warp * d.bins + static_cast<int>(bin)];
+      store(d.order_out + segment * d.length + (first + own + ranks[s]), places[s]);
+    }
+  }
+}
+
+// How the digits are cut: one where 1024 bins suffice, else several of equal bits.
+struct Plan {
+  int passes, bits, bins, tiles;
+};
+
+Plan plan_of(int64_t length, int64_t bucket_count) {
+  Plan plan = {1, 0, static_cast<int>(bucket_count + 1), static_cast<int>(ceil_div(length, kTile))};
+  if (bucket_count < kMaxBins) {
+    return plan;
+  }
+  int bits = 0;
+  while (bucket_count >> bits != 0) {
+    ++bits;
+  }
+  plan.passes = static_cast<int>(ceil_div(bits, 10));
+  plan.bits = static_cast<int>(ceil_div(bits, plan.passes));
+  plan.bins = 1 << plan.bits;
+  return plan;
+}
+
+}  // namespace
+}  // namespace rf
+
+extern "C" int64_t rf_lsh_sort_workspace(int64_t segments, int64_t length, int64_t bucket_count) {
+  const rf::Plan plan = rf::plan_of(length, bucket_count);
+  const int64_t counts = segments * plan.bins * plan.tiles;
+  const int64_t second_order = plan.passes > 1 ? segments * length : 0;
+  return (counts + second_order) * 4;
+}
+
+extern "C" int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* buckets,
+                           int64_t segments, int64_t length, int64_t bucket_count,
+                           void* workspace) {
+  using namespace rf;
+  if (segments == 0 || length == 0) {
+    return RF_STATUS_OK;
+  }
+  const Plan plan = plan_of(length, bucket_count);
+  Digit d = {};
+  d.buckets = buckets;
+  d.counts = static_cast<uint32_t*>(workspace);
+  d.length = length;
+  d.tiles = plan.tiles;
+  d.bins = plan.bins;
+  d.mask = plan.passes == 1 ? UINT32_MAX : static_cast<uint32_t>(plan.bins - 1);
+  int32_t* const second_order =
+      static_cast<int32_t*>(workspace) + segments * plan.bins * plan.tiles;
+  const dim3 grid(static_cast<unsigned>(segments * plan.tiles));
+  const dim3 block(kThreads);
+  const cudaStream_t stream = context->stream;
+  const size_t bins = static_cast<size_t>(plan.bins);
+  for (int pass = 0; pass < plan.passes; ++pass) {
+    d.shift = pass * plan.bits;
+    d.order_out = (plan.passes - 1 - pass) % 2 == 0 ? order : second_order;
+    RF_LAUNCH(lsh_sort_count_kernel, grid, block, bins * 4, stream, d);
+    RF_LAUNCH(lsh_sort_scan_kernel, dim3(static_cast<unsigned>(segments)), block, 0, stream, d);
+    RF_LAUNCH(lsh_sort_scatter_kernel, grid, block, bins * 2 * kWarps, stream, d);
+    d.order_in = d.order_out;
+  }
+  return static_cast<int>(cudaGetLastError());
+}

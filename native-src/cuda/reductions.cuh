@@ -1,0 +1,36 @@
+// Sums in a fixed order within a warp and within a block.
+#ifndef REFORMER_REDUCTIONS_CUH
+#define REFORMER_REDUCTIONS_CUH
+
+#include "device.cuh"
+
+namespace rf {
+
+// The sum over a full warp, the same bits in every lane: a butterfly adds equal pairs.
+__device__ __forceinline__ float warp_sum(float value) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    value = add(value, __shfl_xor_sync(0xffffffffu, value, distance));
+  }
+  return value;
+}
+
+// The sum over a block of `warps` full warps. `scratch` holds one float per warp and is free again
+// when the function returns.
+__device__ __forceinline__ float block_sum(float value, Shared<float> scratch, int warps) {
+  value = warp_sum(value);
+  if (threadIdx.x % 32 == 0) {
+    scratch[threadIdx.x / 32] = value;
+  }
+  __syncthreads();
+  float total = 0.0f;
+  for (int w = 0; w < warps; ++w) {
+    total = add(total, scratch[w]);
+  }
+  __syncthreads();
+  return total;
+}
+
+}  // namespace rf
+
+#endif

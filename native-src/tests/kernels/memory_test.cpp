@@ -1,0 +1,63 @@
+// The library itself: versions, devices, memory, copies with gaps, and running out of memory.
+#include "harness.h"
+
+namespace {
+
+using namespace test;
+
+void copies(Device& device) {
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  Matrix wide(device, RF_F32, 3, 5), narrow(device, RF_F32, 3, 2, 5), tight(device, RF_F32, 3, 2);
+  ok(rf_fill(device.context, wide.data(), 5, RF_F32, 3, 5, -1), "rf_fill");
+  ok(rf_upload(device.context, wide.floats() + 1, 20, values.data(), 8, 8, 3), "rf_upload");
+  same(wide.get(), {-1, 1, 2, -1, -1, -1, 3, 4, -1, -1, -1, 5, 6, -1, -1}, "upload with gaps");
+  ok(rf_copy(device.context, tight.data(), 8, wide.floats() + 1, 20, 8, 3), "rf_copy");
+  same(tight.get(), values, "copy with gaps");
+  std::vector<float> back(6, 0);
+  ok(rf_download(device.context, back.data(), 8, wide.floats() + 1, 20, 8, 3), "rf_download");
+  same(back, values, "download with gaps");
+  ok(rf_copy(device.context, tight.data(), 8, wide.data(), 20, 0, 0), "nothing to copy");
+}
+
+void limits(Device& device) {
+  int64_t available = 0, total = 0, later = 0;
+  ok(rf_memory(device.context, &available, &total), "rf_memory");
+  check(available > 0 && available <= total, "free and total bytes");
+  void* address = nullptr;
+  const int status = rf_allocate(device.context, total + 1, &address);
+  check(status == 2 && address == nullptr, "more than there is: " + std::to_string(status));
+  check(rf_status_fatal(status) == 0, "out of memory is not fatal");
+  check(std::string(rf_status_name(status)) == "cudaErrorMemoryAllocation", "its name");
+  {
+    Block block(device, 1 << 20);
+    ok(rf_memory(device.context, &later, &total), "rf_memory");
+    check(later <= available - (1 << 20), "allocated memory is not free");
+  }
+  ok(rf_synchronize(device.context), "rf_synchronize");
+  ok(rf_memory(device.context, &later, &total), "rf_memory");
+  check(later == available, "freed memory is free");
+  Block empty(device, 0);
+  check(empty.address != nullptr, "an empty block has an address");
+}
+
+}  // namespace
+
+int main() {
+  check(rf_abi_version() == RF_ABI_VERSION, "ABI version");
+  int count = 0;
+  ok(rf_device_count(&count), "rf_device_count");
+  check(count >= 1, "a device");
+  rf_context* none = nullptr;
+  const int status = rf_context_create(count, &none);
+  check(status == 101 && none == nullptr, "a device that is not there: " + std::to_string(status));
+  check(rf_status_fatal(700) == 1 && rf_status_fatal(0) == 0, "which errors are fatal");
+  {
+    Device device;
+    char text[200];
+    ok(rf_context_describe(device.context, text, sizeof text), "rf_context_describe");
+    std::printf("%s: %s\n", rf_description(), text);
+    copies(device);
+    limits(device);
+  }
+  return finish("memory");
+}

@@ -210,6 +210,30 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    exclusive(
+        "residualNorm",
+        () -> ResidualNorm.run(workers, out, acc, y, bias, sign, dropout, gain, normBias, epsilon));
+  }
+
+  @Override
+  public void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
+    exclusive(
+        "residualInverse",
+        () -> ResidualInverse.run(workers, acc, dY, dBias, y, bias, dAcc, dropout));
+  }
+
+  @Override
   public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     exclusive("residualBackward", () -> Residual.backward(workers, dY, dBias, dAcc, dropout));
   }
@@ -225,6 +249,11 @@ public final class ReferenceBackend implements Backend {
     exclusive(
         "lshBuckets",
         () -> LshBuckets.run(workers, buckets, queryKeys, rotations, keyMask, spec, hash));
+  }
+
+  @Override
+  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+    exclusive("lshSort", () -> LshSort.run(workers, order, buckets, hash));
   }
 
   @Override

@@ -1,0 +1,17 @@
+// Counting of what the running launch does.
+#ifndef REFORMER_SIM_COUNTERS_H
+#define REFORMER_SIM_COUNTERS_H
+
+#include <cstdint>
+
+namespace sim {
+
+void count_launch(uint64_t blocks, uint64_t threads);
+// Forms the requests of warps out of the accesses of a block's threads.
+void count_end_of_block();
+void count_barrier();
+void count_collective();
+
+}  // namespace sim
+
+#endif

@@ -1,0 +1,33 @@
+// Stacks that a CUDA thread can be left on while it waits.
+#ifndef REFORMER_SIM_FIBER_H
+#define REFORMER_SIM_FIBER_H
+
+#include <cstddef>
+
+namespace sim {
+
+struct Fiber {
+  void* stack_pointer = nullptr;  // saved while another fiber runs
+  char* stack = nullptr;          // lowest byte; null for the stack of the launching OS thread
+  size_t stack_bytes = 0;
+  void* thread_sanitizer = nullptr;
+  void* fake_stack = nullptr;  // AddressSanitizer's
+  int owner = -1;              // the CUDA thread that is on it, for the engine
+};
+
+// A fiber without a stack of its own that stands for the calling OS thread.
+void adopt_thread(Fiber& fiber);
+// A fiber with a stack and a guard page below it.
+Fiber* create_fiber(size_t stack_bytes);
+void destroy_fiber(Fiber* fiber);
+// Makes the next switch to the fiber call entry(), which must never return. Whatever was on the stack
+// is forgotten.
+void prepare_fiber(Fiber& fiber, void (*entry)());
+// Goes on with `to`; returns when another fiber switches back.
+void switch_fiber(Fiber& from, Fiber& to);
+// Goes on with `to` for good.
+[[noreturn]] void leave_fiber(Fiber& from, Fiber& to);
+
+}  // namespace sim
+
+#endif

@@ -1,0 +1,58 @@
+// The simulated device: one, with a few gigabytes of memory.
+#ifndef REFORMER_SIM_RUNTIME_DEVICE_H
+#define REFORMER_SIM_RUNTIME_DEVICE_H
+
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <set>
+#include <unordered_map>
+
+#include "sim_runtime.h"
+
+struct CUstream_st {
+  unsigned int flags;
+};
+struct CUmemPoolHandle_st {
+  size_t used;
+  size_t most_used;
+  uint64_t release_threshold;
+};
+
+namespace sim {
+
+// Shared by all OS threads; hold the mutex.
+struct Device {
+  struct Allocation {
+    size_t bytes;
+    cudaMemPool_t pool;
+  };
+
+  std::mutex mutex;
+  size_t capacity;
+  size_t used = 0;
+  std::map<uintptr_t, Allocation> allocations;
+  std::set<cudaStream_t> streams;
+  std::set<cudaMemPool_t> pools;
+  std::unordered_map<const void*, size_t> dynamic_shared;  // by kernel
+  // cudaSuccess, or what every call returns since the device was lost.
+  cudaError_t lost = cudaSuccess;
+
+  Device();
+  // Of calls that touch memory, streams or kernels.
+  cudaError_t status() const { return lost; }
+  // Of calls that a program makes before it creates its first stream: once all streams of a lost
+  // device are destroyed it can be set up again.
+  cudaError_t setup_status() const { return streams.empty() ? cudaSuccess : lost; }
+  // Whether [address, address + bytes) is inside one allocation.
+  bool holds(const void* address, size_t bytes) const;
+};
+
+Device& device();
+
+// Leaves a failure for cudaGetLastError, too.
+cudaError_t finish(cudaError_t error);
+
+}  // namespace sim
+
+#endif

@@ -1,0 +1,221 @@
+// Device memory: blocks of exact size in host memory.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime_device.h"
+#include "runtime_state.h"
+#include "shared_memory.h"
+
+using sim::Device;
+using sim::device;
+using sim::finish;
+
+namespace {
+
+using Lock = std::lock_guard<std::mutex>;
+
+constexpr size_t kAlignment = 256;
+constexpr size_t kLargestErrorCode = 999;
+
+uintptr_t number(const void* address) { return reinterpret_cast<uintptr_t>(address); }
+
+void release(std::map<uintptr_t, Device::Allocation>::iterator allocation) {
+  device().used -= allocation->second.bytes;
+  allocation->second.pool->used -= allocation->second.bytes;
+  std::free(reinterpret_cast<void*>(allocation->first));
+  device().allocations.erase(allocation);
+}
+
+// Bytes from the first to behind the last one of a matrix with a pitch.
+size_t extent(size_t pitch, size_t width, size_t height) {
+  return width == 0 || height == 0 ? 0 : pitch * (height - 1) + width;
+}
+
+}  // namespace
+
+namespace sim {
+
+bool Device::holds(const void* address, size_t bytes) const {
+  auto next = allocations.upper_bound(number(address));
+  if (next == allocations.begin()) return false;
+  const auto& [begin, allocation] = *--next;
+  const size_t offset = number(address) - begin;
+  return offset <= allocation.bytes && bytes <= allocation.bytes - offset;
+}
+
+size_t device_allocations() {
+  Lock lock(device().mutex);
+  return device().allocations.size();
+}
+
+size_t device_bytes() {
+  Lock lock(device().mutex);
+  return device().used;
+}
+
+// Without the mutex: the report of an error must not wait for the thread that made it.
+bool describe_device_memory(const void* address, std::FILE* out) {
+  for (const auto& [begin, allocation] : device().allocations) {
+    const void* memory = reinterpret_cast<const void*>(begin);
+    if (!is_near(address, memory, allocation.bytes)) continue;
+    std::fprintf(out, "simulator: ");
+    describe_distance(address, memory, allocation.bytes, out);
+    std::fprintf(out, "device memory of %zu bytes\n", allocation.bytes);
+    return true;
+  }
+  return false;
+}
+
+}  // namespace sim
+
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+  Lock lock(device().mutex);
+  if (device().setup_status() != cudaSuccess) return finish(device().lost);
+  if (properties->allocType != cudaMemAllocationTypePinned ||
+      properties->location.type != cudaMemLocationTypeDevice || properties->location.id != 0) {
+    return finish(cudaErrorInvalidValue);
+  }
+  *pool = new CUmemPoolHandle_st{0, 0, 0};
+  device().pools.insert(*pool);
+  return cudaSuccess;
+}
+
+// Frees what is left in the pool, of a lost device as well.
+cudaError_t cudaMemPoolDestroy(cudaMemPool_t pool) {
+  Lock lock(device().mutex);
+  if (device().pools.erase(pool) == 0) return finish(cudaErrorInvalidValue);
+  auto& allocations = device().allocations;
+  for (auto i = allocations.begin(); i != allocations.end();) {
+    const auto allocation = i++;
+    if (allocation->second.pool == pool) release(allocation);
+  }
+  delete pool;
+  return finish(device().status());
+}
+
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+  Lock lock(device().mutex);
+  if (device().setup_status() != cudaSuccess) return finish(device().lost);
+  if (device().pools.count(pool) == 0) return finish(cudaErrorInvalidValue);
+  switch (attribute) {
+    case cudaMemPoolReuseFollowEventDependencies:
+    case cudaMemPoolReuseAllowOpportunistic:
+    case cudaMemPoolReuseAllowInternalDependencies:
+      return cudaSuccess;
+    case cudaMemPoolAttrReleaseThreshold:
+      pool->release_threshold = *static_cast<uint64_t*>(value);
+      return cudaSuccess;
+    case cudaMemPoolAttrReservedMemHigh:
+    case cudaMemPoolAttrUsedMemHigh:  // can only be set to 0, which starts it anew
+      pool->most_used = pool->used;
+      return cudaSuccess;
+    default:
+      return finish(cudaErrorInvalidValue);
+  }
+}
+
+// The pool keeps nothing that has been freed: reserved and used bytes are the same.
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+  Lock lock(device().mutex);
+  if (device().setup_status() != cudaSuccess) return finish(device().lost);
+  if (device().pools.count(pool) == 0) return finish(cudaErrorInvalidValue);
+  uint64_t* result = static_cast<uint64_t*>(value);
+  switch (attribute) {
+    case cudaMemPoolAttrReleaseThreshold:
+      *result = pool->release_threshold;
+      return cudaSuccess;
+    case cudaMemPoolAttrReservedMemCurrent:
+    case cudaMemPoolAttrUsedMemCurrent:
+      *result = pool->used;
+      return cudaSuccess;
+    case cudaMemPoolAttrReservedMemHigh:
+    case cudaMemPoolAttrUsedMemHigh:
+      *result = pool->most_used;
+      return cudaSuccess;
+    default:
+      return finish(cudaErrorInvalidValue);
+  }
+}
+
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  return finish(device().pools.count(pool) != 0 ? cudaSuccess : cudaErrorInvalidValue);
+}
+
+cudaError_t cudaMallocFromPoolAsync(void** address, size_t bytes, cudaMemPool_t pool,
+                                    cudaStream_t) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  if (device().pools.count(pool) == 0 || bytes == 0) return finish(cudaErrorInvalidValue);
+  if (bytes > sim::kLoseDevice && bytes <= sim::kLoseDevice + kLargestErrorCode) {
+    device().lost = static_cast<cudaError_t>(bytes - sim::kLoseDevice);
+    return finish(device().lost);
+  }
+  if (bytes > device().capacity - device().used) return finish(cudaErrorMemoryAllocation);
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kAlignment, bytes) != 0) return finish(cudaErrorMemoryAllocation);
+  // NaN, or -1: nobody may rely on what is there.
+  std::memset(memory, 0xff, bytes);
+  device().allocations[number(memory)] = {bytes, pool};
+  device().used += bytes;
+  pool->used += bytes;
+  pool->most_used = std::max(pool->most_used, pool->used);
+  *address = memory;
+  return cudaSuccess;
+}
+
+// Frees memory of a lost device as well, and still says that it is lost.
+cudaError_t cudaFreeAsync(void* address, cudaStream_t) {
+  Lock lock(device().mutex);
+  const auto found = device().allocations.find(number(address));
+  if (found == device().allocations.end()) {
+    const bool lost = device().status() != cudaSuccess;
+    return finish(lost ? device().lost : cudaErrorInvalidValue);
+  }
+  release(found);
+  return finish(device().status());
+}
+
+cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
+  Lock lock(device().mutex);
+  if (device().setup_status() != cudaSuccess) return finish(device().lost);
+  *free_bytes = device().capacity - device().used;
+  *total_bytes = device().capacity;
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source,
+                              size_t source_pitch, size_t width, size_t height, cudaMemcpyKind kind,
+                              cudaStream_t) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  if (width > target_pitch || width > source_pitch) return finish(cudaErrorInvalidValue);
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  if (to_device && !device().holds(target, extent(target_pitch, width, height))) {
+    return finish(cudaErrorInvalidValue);
+  }
+  if (from_device && !device().holds(source, extent(source_pitch, width, height))) {
+    return finish(cudaErrorInvalidValue);
+  }
+  for (size_t row = 0; row < height; ++row) {
+    std::memcpy(static_cast<char*>(target) + row * target_pitch,
+                static_cast<const char*>(source) + row * source_pitch, width);
+  }
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  return cudaMemcpy2DAsync(target, bytes, source, bytes, bytes, 1, kind, stream);
+}
+
+cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  if (!device().holds(target, bytes)) return finish(cudaErrorInvalidValue);
+  std::memset(target, value, bytes);
+  return cudaSuccess;
+}

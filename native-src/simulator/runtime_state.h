@@ -1,0 +1,22 @@
+// What the engine needs to know from the runtime.
+#ifndef REFORMER_SIM_RUNTIME_STATE_H
+#define REFORMER_SIM_RUNTIME_STATE_H
+
+#include <cstddef>
+#include <cstdio>
+
+#include "sim_runtime.h"
+
+namespace sim {
+
+// cudaSuccess, or the error of a lost device.
+cudaError_t device_status();
+void set_last_error(cudaError_t error);
+// Most bytes of dynamic shared memory that a launch of the kernel may ask for.
+size_t dynamic_shared_limit(const void* kernel);
+// Prints what lies at or near the address; false if nothing does.
+bool describe_device_memory(const void* address, std::FILE* out);
+
+}  // namespace sim
+
+#endif

@@ -216,6 +216,29 @@ final class CudaBackend extends LaterKernels {
   }
 
   @Override
+  public void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    exclusive(
+        "residualNorm",
+        () -> residuals.residualNorm(out, acc, y, bias, sign, dropout, gain, normBias, epsilon));
+  }
+
+  @Override
+  public void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
+    exclusive(
+        "residualInverse", () -> residuals.residualInverse(acc, dY, dBias, y, bias, dAcc, dropout));
+  }
+
+  @Override
   public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     exclusive("residualBackward", () -> residuals.residualBackward(dY, dBias, dAcc, dropout));
   }
@@ -232,8 +255,8 @@ final class CudaBackend extends LaterKernels {
         "lshBuckets", () -> lsh.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash));
   }
 
-  /** Sorts tokens by bucket: a step of LSH attention that is not an operation of its own. */
-  void lshSort(Tensor order, Tensor buckets, long length, int bucketCount) {
-    exclusive("lshSort", () -> lsh.lshSort(order, buckets, length, bucketCount));
+  @Override
+  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+    exclusive("lshSort", () -> lsh.lshSort(order, buckets, hash));
   }
 }

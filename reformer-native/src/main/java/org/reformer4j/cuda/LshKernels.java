@@ -9,6 +9,8 @@ import org.reformer4j.api.Tensor;
 
 /** Bucket numbers, and the order of the tokens by them. */
 final class LshKernels {
+  private static final int MAX_HEAD_SIZE = 128;
+
   private final Device device;
   private final CudaMemory memory;
   private final Transfers transfers;
@@ -38,8 +40,25 @@ final class LshKernels {
         sequences.rows() * spec.heads() * hash.rounds());
     Arguments.matrix(
         op, "queryKeys", queryKeys, DType.F32, "[N, H*K]", sequences.rows(), spec.width());
+    String letters = "[H, K, R*columns] or [H, R*columns, K]";
+    Arguments.oneOf(op, "rotations", rotations, letters, DType.F32, DType.I8);
+    boolean integer = rotations.type() == DType.I8;
     Arguments.flat(
-        op, "rotations", rotations, DType.F32, "[H, K, R*columns]", (long) spec.width() * columns);
+        op,
+        "rotations",
+        rotations,
+        rotations.type(),
+        integer ? "[H, R*columns, K]" : "[H, K, R*columns]",
+        (long) spec.width() * columns);
+    if (spec.headSize() > MAX_HEAD_SIZE) {
+      throw new IllegalArgumentException(
+          op
+              + ": the cuda backend needs a head size K of at most "
+              + MAX_HEAD_SIZE
+              + ", got "
+              + spec.headSize()
+              + ": use the reference backend with F32 rotations");
+    }
     if (keyMask != null) {
       Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", sequences.rows());
     }
@@ -87,34 +106,38 @@ final class LshKernels {
     return address;
   }
 
-  /**
-   * Lists the tokens of every segment by ascending bucket, equal ones in their own order.
-   *
-   * @param order I32 [B, H, R, T]
-   * @param buckets I32 [B, H, R, T]
-   * @param length T
-   * @param bucketCount number of buckets, without the padding bucket
-   */
-  void lshSort(Tensor order, Tensor buckets, long length, int bucketCount) {
+  void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
     String op = "lshSort";
-    long elements = buckets.elements();
-    Arguments.flat(op, "buckets", buckets, DType.I32, "[B, H, R, T]", elements);
-    Arguments.flat(op, "order", order, DType.I32, "[B, H, R, T]", elements);
-    if (length < 1 || elements % length != 0) {
+    Arguments.typed(op, "buckets", buckets, DType.I32, "[B, H, R, T]");
+    Arguments.flat(op, "buckets", buckets, DType.I32, "[B, H, R, T]", buckets.elements());
+    if (buckets.rows() % hash.rounds() != 0) {
       throw new IllegalArgumentException(
-          op + ": buckets must hold whole segments of T = " + length + ", got " + buckets);
+          op
+              + ": buckets must be I32 [B, H, R, T] with R = "
+              + hash.rounds()
+              + " hash rounds, got "
+              + buckets);
     }
-    long segments = elements / length;
+    long length = buckets.columns();
+    Arguments.matrix(op, "order", order, DType.I32, "[B, H, R, T]", buckets.rows(), length);
+    Arguments.flat(op, "order", order, DType.I32, "[B, H, R, T]", buckets.elements());
+    long segments = buckets.rows();
     long toOrder = memory.address(order);
     long fromBuckets = memory.address(buckets);
     long workspace =
-        memory.workspace(device.kernels().rf_lsh_sort_workspace(segments, length, bucketCount));
+        memory.workspace(device.kernels().rf_lsh_sort_workspace(segments, length, hash.buckets()));
     device.check(
         op,
         buckets.toString(),
         device
             .kernels()
             .rf_lsh_sort(
-                device.context(), toOrder, fromBuckets, segments, length, bucketCount, workspace));
+                device.context(),
+                toOrder,
+                fromBuckets,
+                segments,
+                length,
+                hash.buckets(),
+                workspace));
   }
 }

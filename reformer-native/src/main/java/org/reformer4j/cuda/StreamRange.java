@@ -47,8 +47,9 @@ final class StreamRange {
           0,
           false,
           op
-              + ": a FIXED residual stream left its range of +-2048 in an operation before, and was"
-              + " saturated: use F32 streams, or a smaller learning rate");
+              + ": a fixed-point stream left its range of +-2048 or got a NaN in an operation queued"
+              + " before and was saturated, so that step cannot be taken back: discard it, and use F32"
+              + " streams, smaller weights or a lower learning rate");
     }
   }
 

@@ -74,21 +74,31 @@ final class Device {
    * @param status what the function returned
    */
   void check(String op, String what, int status) {
-    if (status == 0) {
-      return;
+    if (status != 0) {
+      throw failure(op, what, status);
     }
+  }
+
+  /** Remembers a fatal failure for the next operation, without throwing. */
+  void note(String op, int status) {
+    if (status != 0) {
+      failure(op, "", status);
+    }
+  }
+
+  private BackendException failure(String op, String what, int status) {
     boolean fatal = kernels.rf_status_fatal(status) != 0;
-    String message = op + " " + what + ": " + describe(kernels, status);
+    String message = op + (what.isEmpty() ? "" : " " + what) + ": " + describe(kernels, status);
     if (fatal) {
       message +=
-          "; the CUDA device is lost for this process: close this backend; others, such as"
-              + " reference, still work";
+          ", in this operation or one queued before; the CUDA device is lost for this process: close"
+              + " this backend; others, such as reference, still work";
     }
     BackendException failure = new BackendException(op, status, fatal, message);
-    if (fatal) {
+    if (fatal && lost == null) {
       lost = failure;
     }
-    throw failure;
+    return failure;
   }
 
   /** Waits for everything queued. */

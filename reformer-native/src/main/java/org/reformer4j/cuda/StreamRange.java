@@ -55,7 +55,7 @@ final class StreamRange {
 
   void close() {
     if (flag != 0 && device.alive()) {
-      device.check("close", "", device.kernels().rf_free(device.context(), flag));
+      device.note("close", device.kernels().rf_free(device.context(), flag));
     }
   }
 }

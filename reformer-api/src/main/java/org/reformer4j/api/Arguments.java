@@ -89,6 +89,32 @@ public final class Arguments {
     }
   }
 
+  /**
+   * Checks type and number of elements of what moves between host and device.
+   *
+   * @param op operation, for the message
+   * @param tensor what was given
+   * @param elements expected number of elements
+   * @param types expected types
+   * @throws IllegalArgumentException if it has another type or number of elements
+   */
+  public static void elements(String op, Tensor tensor, long elements, DType... types) {
+    List<DType> list = List.of(types);
+    if (!list.contains(tensor.type()) || tensor.elements() != elements) {
+      throw new IllegalArgumentException(
+          op
+              + ": "
+              + tensor
+              + " has "
+              + tensor.elements()
+              + " elements, but "
+              + elements
+              + " of type "
+              + list.stream().map(DType::name).collect(Collectors.joining(" or "))
+              + " are given or wanted");
+    }
+  }
+
   private static IllegalArgumentException wrong(
       String op, String name, Tensor tensor, String expected) {
     String text = op + ": " + name + " must be " + expected + ", got " + tensor;

@@ -1,8 +1,6 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
-import java.util.List;
-import java.util.stream.Collectors;
 import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
@@ -11,8 +9,8 @@ import org.reformer4j.api.Tensor;
 
 /** The ways of elements into tensors, out of them, and from one to another. */
 final class Elements {
-  private static final List<DType> REAL = List.of(DType.F32, DType.BF16, DType.FIXED);
-  private static final List<DType> INTEGER = List.of(DType.I32, DType.FIXED);
+  private static final DType[] REAL = {DType.F32, DType.BF16, DType.FIXED};
+  private static final DType[] INTEGER = {DType.I32, DType.FIXED};
 
   /** Does something with a run of elements of a tensor and of a host array. */
   private interface Run {
@@ -22,7 +20,7 @@ final class Elements {
   private Elements() {}
 
   static void upload(Tensor target, float[] source) {
-    check("upload", target, source.length, REAL);
+    Arguments.elements("upload", target, source.length, REAL);
     ArrayStorage to = ArrayStorage.of(target);
     switch (target.type()) {
       case F32 -> rows(target, (t, s, n) -> System.arraycopy(source, s, to.floats, t, n));
@@ -46,19 +44,19 @@ final class Elements {
   }
 
   static void upload(Tensor target, int[] source) {
-    check("upload", target, source.length, List.of(DType.I32));
+    Arguments.elements("upload", target, source.length, DType.I32);
     int[] to = ArrayStorage.of(target).ints;
     rows(target, (t, s, n) -> System.arraycopy(source, s, to, t, n));
   }
 
   static void upload(Tensor target, byte[] source) {
-    check("upload", target, source.length, List.of(DType.I8));
+    Arguments.elements("upload", target, source.length, DType.I8);
     byte[] to = ArrayStorage.of(target).bytes;
     rows(target, (t, s, n) -> System.arraycopy(source, s, to, t, n));
   }
 
   static void download(float[] target, Tensor source) {
-    check("download", source, target.length, REAL);
+    Arguments.elements("download", source, target.length, REAL);
     ArrayStorage from = ArrayStorage.of(source);
     switch (source.type()) {
       case F32 -> rows(source, (s, t, n) -> System.arraycopy(from.floats, s, target, t, n));
@@ -82,13 +80,13 @@ final class Elements {
   }
 
   static void download(int[] target, Tensor source) {
-    check("downloadInts", source, target.length, INTEGER);
+    Arguments.elements("downloadInts", source, target.length, INTEGER);
     int[] from = ArrayStorage.of(source).ints;
     rows(source, (s, t, n) -> System.arraycopy(from, s, target, t, n));
   }
 
   static void fill(Tensor target, float value) {
-    check("fill", target, target.elements(), REAL);
+    Arguments.elements("fill", target, target.elements(), REAL);
     ArrayStorage to = ArrayStorage.of(target);
     short half = Bfloat16.toBits(value);
     int fixed = FixedPoint.fromFloat(value);
@@ -124,22 +122,6 @@ final class Elements {
     int columns = (int) tensor.columns();
     for (int i = 0; i < tensor.rows(); i++) {
       run.accept((int) (tensor.offset() + i * tensor.rowStride()), i * columns, columns);
-    }
-  }
-
-  private static void check(String op, Tensor tensor, long elements, List<DType> types) {
-    if (!types.contains(tensor.type()) || tensor.elements() != elements) {
-      throw new IllegalArgumentException(
-          op
-              + ": "
-              + tensor
-              + " has "
-              + tensor.elements()
-              + " elements, but "
-              + elements
-              + " of type "
-              + types.stream().map(DType::name).collect(Collectors.joining(" or "))
-              + " are given or wanted");
     }
   }
 }

@@ -61,8 +61,7 @@ void Block::run(uint3 index) {
     threads_[t].groups.clear();
     if (kThreadSanitizer) {
       // Created by the launching thread: a fiber inherits the order of its creator.
-      threads_[t].fiber = create_fiber(config().stack_bytes);
-      prepare_fiber(*threads_[t].fiber, &Block::run_threads);
+      threads_[t].fiber = new_fiber();
     }
   }
   ready_.clear();
@@ -72,18 +71,20 @@ void Block::run(uint3 index) {
   make_running(first);
   fiber_ = &fiber_to_resume(first);
   switch_fiber(launcher_, *fiber_);
-  if (spent_.size() > kMostSpentFibers) destroy_spent_fibers();
+  if (spent_.size() > kMostSpentFibers) {
+    for (Fiber* fiber : spent_) destroy_fiber(fiber);
+    spent_.clear();
+  }
 }
 
 void Block::end_launch() {
   if (kThreadSanitizer) happens_after(launch_order_.get());
-  destroy_spent_fibers();
-  barrier_order_.clear();
-}
-
-void Block::destroy_spent_fibers() {
-  for (Fiber* fiber : spent_) destroy_fiber(fiber);
+  for (Fiber* fiber : spent_) {
+    forget_thread(*fiber);
+    idle_.push_back(fiber);
+  }
   spent_.clear();
+  barrier_order_.clear();
 }
 
 // ---- running threads ----------------------------------------------------------------------------
@@ -100,7 +101,7 @@ void Block::run_threads_on_this_fiber() {
       Quiet quiet;
       finish_running();
       const int next = take_ready();
-      if (next < 0 && done_ != count_) fail_blocked("threads wait for ever");
+      if (next < 0 && done_ != count_) fail_blocked(why_nothing_runs());
       if (next >= 0) make_running(next);
       if (next >= 0 && threads_[static_cast<size_t>(next)].state == State::kNew &&
           !kThreadSanitizer) {
@@ -136,7 +137,7 @@ void Block::finish_running() {
 void Block::wait() {
   const int me = current_;
   const int next = take_ready();
-  if (next < 0) fail_blocked("threads wait for ever");
+  if (next < 0) fail_blocked(why_nothing_runs());
   if (next == me) return;
   Fiber* self = fiber_;
   running().fiber = self;
@@ -153,11 +154,15 @@ void Block::make_running(int thread) {
 Fiber& Block::fiber_to_resume(int number) {
   const Thread& thread = threads_[static_cast<size_t>(number)];
   if (thread.state != State::kNew || kThreadSanitizer) return *thread.fiber;
+  return *new_fiber();
+}
+
+Fiber* Block::new_fiber() {
   if (idle_.empty()) idle_.push_back(create_fiber(config().stack_bytes));
   Fiber* fiber = idle_.back();
   idle_.pop_back();
   prepare_fiber(*fiber, &Block::run_threads);
-  return *fiber;
+  return fiber;
 }
 
 void Block::make_ready(const int* threads, int count) {
@@ -182,6 +187,7 @@ void Block::barrier(const char* file, int line) {
   Quiet quiet;
   Thread& thread = running();
   thread.what = "__syncthreads";
+  thread.mask = 0;
   thread.state = State::kAtBarrier;
   thread.file = file;
   thread.line = line;
@@ -243,6 +249,7 @@ const LaneValues& Block::collective(const char* what, uint32_t mask, const void*
     }
     warp.waiting &= ~meeting->arrived;
     meeting->readers = meeting->arrived;
+    meeting->values.lanes = meeting->arrived;
     if (counting) count_collective();
     make_ready(released, count);
   }
@@ -257,6 +264,7 @@ Meeting* Block::join_meeting(Warp& warp, int lane, const char* what, uint32_t ma
   thread.what = what;
   thread.file = file;
   thread.line = line;
+  thread.mask = mask;
   thread.state = State::kInCollective;
   if ((mask >> lane & 1) == 0) fail_blocked("the calling lane is not in the mask");
   if ((mask & warp.exist & ~warp.live) != 0) {
@@ -266,18 +274,14 @@ Meeting* Block::join_meeting(Warp& warp, int lane, const char* what, uint32_t ma
   const int warp_begin = current_ - lane;
   for (uint32_t rest = warp.waiting; rest != 0; rest &= rest - 1) {
     const Thread& other = threads_[static_cast<size_t>(warp_begin + __builtin_ctz(rest))];
-    if (other.meeting->mask == mask) {
-      // __syncwarp may stand in both branches of a condition; what exchanges values may not.
-      const bool same_line = other.line == line && same_text(other.file, file);
-      if (!same_text(other.what, what) || (exchanges && !same_line)) {
-        fail_blocked("lanes of one warp meet in different collectives");
-      }
-      meeting = other.meeting;
-      break;
+    if (other.meeting->mask != mask) continue;
+    // __syncwarp may stand in both branches of a condition; what exchanges values may not.
+    const bool same_line = other.line == line && same_text(other.file, file);
+    if (!same_text(other.what, what) || (exchanges && !same_line)) {
+      fail_blocked("lanes of one warp meet in different collectives");
     }
-    if ((other.meeting->mask & mask) != 0) {
-      fail_blocked("lanes of one warp use different masks that overlap");
-    }
+    meeting = other.meeting;
+    break;
   }
   if (meeting == nullptr) {
     if (free_meetings_.empty()) free_meetings_.push_back(new Meeting);

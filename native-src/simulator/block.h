@@ -32,6 +32,7 @@ struct Thread {
   const char* what = nullptr;
   const char* file = nullptr;
   int line = 0;
+  uint32_t mask = 0;
   // Of its last collective.
   Meeting* meeting = nullptr;
   // Asynchronous copies in order; the ends of committed groups; what the last wait gave back.
@@ -82,7 +83,8 @@ class Block {
   Meeting* join_meeting(Warp& warp, int lane, const char* what, uint32_t mask, bool exchanges,
                         const char* file, int line);
   void leave_meeting(Thread& thread, int lane);
-  void destroy_spent_fibers();
+  Fiber* new_fiber();
+  const char* why_nothing_runs() const;
   [[noreturn]] void fail_blocked(const char* message);
 
   // Of the launch.
@@ -93,7 +95,8 @@ class Block {
   std::vector<Warp> warps_;
   std::vector<Meeting*> free_meetings_;
   std::vector<Fiber*> idle_;
-  // ThreadSanitizer forgets what a fiber did when it is destroyed, and with it the races.
+  // ThreadSanitizer: what threads have run on. They stay to the end of the launch, because with a
+  // thread its races are forgotten, and because threads that share a stack would seem to race.
   std::vector<Fiber*> spent_;
   // Addresses for ThreadSanitizer: the end of threads before the end of the launch, and fences.
   std::unique_ptr<char[]> launch_order_;

@@ -13,7 +13,7 @@ bool waits(const Thread& thread) {
 }
 
 bool same_wait(const Thread& a, const Thread& b) {
-  return a.state == b.state && a.line == b.line && std::strcmp(a.what, b.what) == 0 &&
+  return a.state == b.state && a.line == b.line && a.mask == b.mask && std::strcmp(a.what, b.what) == 0 &&
          std::strcmp(a.file, b.file) == 0;
 }
 
@@ -41,9 +41,13 @@ void Block::fail_blocked(const char* message) {
     if (!first) continue;
     int count = 0;
     for (const Thread& other : threads_) count += waits(other) && same_wait(threads_[i], other);
-    std::fprintf(stderr, "  %d %s (first: %zu) %s in %s at %s:%d\n", count, plural(count), i,
+    std::fprintf(stderr, "  %d %s (first: %zu) %s in %s at %s:%d", count, plural(count), i,
                  count == 1 ? "waits" : "wait", threads_[i].what, threads_[i].file,
                  threads_[i].line);
+    if (threads_[i].state == State::kInCollective) {
+      std::fprintf(stderr, ", mask 0x%08x", threads_[i].mask);
+    }
+    std::fprintf(stderr, "\n");
   }
   if (done_ > 0) {
     size_t first = 0;
@@ -53,6 +57,20 @@ void Block::fail_blocked(const char* message) {
   }
   std::fflush(stderr);
   std::abort();
+}
+
+const char* Block::why_nothing_runs() const {
+  for (size_t i = 0; i < threads_.size(); ++i) {
+    for (size_t j = i / 32 * 32; j < i; ++j) {
+      const Thread& a = threads_[i];
+      const Thread& b = threads_[j];
+      if (a.state == State::kInCollective && b.state == State::kInCollective &&
+          a.mask != b.mask && (a.mask & b.mask) != 0) {
+        return "lanes of one warp wait with different masks that overlap";
+      }
+    }
+  }
+  return "threads wait for ever";
 }
 
 void Block::describe_running(std::FILE* out) const {

@@ -127,16 +127,18 @@ Fiber* create_fiber(size_t stack_bytes) {
   Fiber* fiber = new Fiber;
   fiber->stack = static_cast<char*>(memory) + kGuard;
   fiber->stack_bytes = stack_bytes;
-#if defined(RF_SIM_THREAD)
-  fiber->thread_sanitizer = __tsan_create_fiber(0);
-#endif
   return fiber;
 }
 
-void destroy_fiber(Fiber* fiber) {
+void forget_thread(Fiber& fiber) {
 #if defined(RF_SIM_THREAD)
-  __tsan_destroy_fiber(fiber->thread_sanitizer);
+  if (fiber.thread_sanitizer != nullptr) __tsan_destroy_fiber(fiber.thread_sanitizer);
 #endif
+  fiber.thread_sanitizer = nullptr;
+}
+
+void destroy_fiber(Fiber* fiber) {
+  forget_thread(*fiber);
   release_context(*fiber);
   munmap(fiber->stack - kGuard, kGuard + fiber->stack_bytes);
   delete fiber;
@@ -144,6 +146,9 @@ void destroy_fiber(Fiber* fiber) {
 
 void prepare_fiber(Fiber& fiber, void (*entry)()) {
   g_entry = entry;
+#if defined(RF_SIM_THREAD)
+  fiber.thread_sanitizer = __tsan_create_fiber(0);
+#endif
 #if defined(RF_SIM_ADDRESS)
   // Frames that were left for good have not removed the poison around their variables.
   __asan_unpoison_memory_region(fiber.stack, fiber.stack_bytes);

@@ -21,8 +21,10 @@ void adopt_thread(Fiber& fiber);
 Fiber* create_fiber(size_t stack_bytes);
 void destroy_fiber(Fiber* fiber);
 // Makes the next switch to the fiber call entry(), which must never return. Whatever was on the stack
-// is forgotten.
+// is forgotten. ThreadSanitizer gets a new thread, created by the calling one.
 void prepare_fiber(Fiber& fiber, void (*entry)());
+// Takes that thread away from ThreadSanitizer.
+void forget_thread(Fiber& fiber);
 // Goes on with `to`; returns when another fiber switches back.
 void switch_fiber(Fiber& from, Fiber& to);
 // Goes on with `to` for good.

@@ -80,6 +80,7 @@ void count_atomic();
 struct LaneValues {
   static constexpr size_t kBytes = 32;
   alignas(16) unsigned char bytes[32][kBytes];
+  uint32_t lanes;  // that gave a value: those of the mask that the warp has
 
   template <class T>
   T get(int lane) const {

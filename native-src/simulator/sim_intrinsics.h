@@ -24,8 +24,8 @@ namespace sim {
 
 // The value of lane `source`. A lane that takes no part has none: all bits set, a NaN.
 template <class T>
-T lane_value(const LaneValues& values, uint32_t mask, int source) {
-  if ((mask >> source & 1) != 0) return values.get<T>(source);
+T lane_value(const LaneValues& values, int source) {
+  if ((values.lanes >> source & 1) != 0) return values.get<T>(source);
   T nothing;
   std::memset(&nothing, 0xff, sizeof nothing);
   return nothing;
@@ -43,7 +43,7 @@ T shuffle(const char* what, uint32_t mask, T value, int width, Select select, co
   const int own = lane();
   const int first = own & ~(width - 1);
   const int source = select(own, first, first + width - 1);
-  return lane_value<T>(values, mask, source);
+  return lane_value<T>(values, source);
 }
 
 }  // namespace sim
@@ -79,13 +79,13 @@ T __shfl_down_sync(uint32_t mask, T value, unsigned int delta, int width = 32, S
 
 namespace sim {
 
-// The lanes of mask for whose value `holds` is true.
+// The lanes for whose value `holds` is true.
 template <class T, class Holds>
 uint32_t vote(const char* what, uint32_t mask, T value, Holds holds, const char* file, int line) {
   const LaneValues& values = collective(what, mask, &value, sizeof value, file, line);
   uint32_t lanes = 0;
   for (int i = 0; i < 32; ++i) {
-    if ((mask >> i & 1) != 0 && holds(values.get<T>(i))) lanes |= 1u << i;
+    if ((values.lanes >> i & 1) != 0 && holds(values.get<T>(i))) lanes |= 1u << i;
   }
   return lanes;
 }

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-enum cudaError_t {
+enum cudaError_t : int {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,

@@ -24,12 +24,13 @@ public final class FixedPoint {
   }
 
   /**
-   * Returns whether {@link #fromFloat} has an integer for a value other than by saturation.
+   * Returns whether a value lies strictly between -2048 and 2048, where {@link #fromFloat}
+   * saturates neither it nor its negative.
    *
    * @param value any float; NaN gives false
    */
   public static boolean inRange(float value) {
-    return value >= -LIMIT && value < LIMIT;
+    return Math.abs(value) < LIMIT;
   }
 
   /**

@@ -16,13 +16,14 @@ import org.reformer4j.api.TensorScope;
 class FixedStreamTest {
   @Test
   void addendsOutOfRangeAreReportedEvenIfTheSumIsInRange() {
-    float[] addends = {Float.NaN, 3000f, Float.NEGATIVE_INFINITY, 2048f};
-    float[] starts = {1f, -1000f, 2000f, -1f};
+    float[] addends = {Float.NaN, 3000f, Float.NEGATIVE_INFINITY, 2048f, -2048f};
+    float[] starts = {1f, -1000f, 2000f, -1f, 1f};
     int[] sums = {
       1 << 20,
       Integer.MAX_VALUE - 1000 * (1 << 20),
       Integer.MIN_VALUE + 2000 * (1 << 20),
-      Integer.MAX_VALUE - (1 << 20)
+      Integer.MAX_VALUE - (1 << 20),
+      Integer.MIN_VALUE + (1 << 20)
     };
     try (ReferenceBackend backend = new ReferenceBackend(new BackendOptions(1, 1 << 20));
         TensorScope scope = backend.scope("test")) {
@@ -38,9 +39,9 @@ class FixedStreamTest {
         assertArrayEquals(new int[] {sums[i]}, backend.downloadInts(acc));
       }
       backend.fill(acc, 0f);
-      backend.fill(y, -2048f);
+      backend.fill(y, Math.nextUp(-2048f));
       backend.residual(acc, y, null, 1, Dropout.NONE);
-      assertArrayEquals(new int[] {Integer.MIN_VALUE}, backend.downloadInts(acc));
+      assertArrayEquals(new int[] {Integer.MIN_VALUE + 128}, backend.downloadInts(acc));
     }
   }
 }

@@ -202,7 +202,7 @@ public final class KernelLibrary extends Pointer {
       int heads,
       int headSize,
       int rounds,
-      int[] factors,
+      @Cast("const int32_t*") int[] factors,
       int factorCount);
 
   public native @Cast("int64_t") long rf_lsh_sort_workspace(

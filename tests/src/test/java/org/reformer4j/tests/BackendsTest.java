@@ -13,12 +13,11 @@ import org.reformer4j.api.BackendStatus;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
-import org.reformer4j.model.Backends;
 
 /** Every backend found: one that cannot be used here is reported as skipped, with its reason. */
 class BackendsTest {
   static List<BackendStatus> statuses() {
-    return Backends.statuses();
+    return TestBackends.statuses();
   }
 
   @ParameterizedTest

@@ -13,9 +13,17 @@ import org.reformer4j.model.Backends;
 public final class TestBackends {
   private TestBackends() {}
 
-  /** Returns the names of all usable backends. */
+  /** Has only some operations until a later release; package org.reformer4j.cuda tests those. */
+  private static final String INCOMPLETE = "cuda";
+
+  /** Returns the backends that have all operations, usable or not. */
+  static List<BackendStatus> statuses() {
+    return Backends.statuses().stream().filter(s -> !s.name().equals(INCOMPLETE)).toList();
+  }
+
+  /** Returns the names of all usable backends that have all operations. */
   public static List<String> names() {
-    List<BackendStatus> statuses = Backends.statuses();
+    List<BackendStatus> statuses = statuses();
     statuses.stream()
         .filter(status -> !status.available())
         .forEach(status -> System.out.println("skipped backend " + status));

@@ -13,11 +13,12 @@ import org.reformer4j.api.BackendStatus;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
+import org.reformer4j.model.Backends;
 
 /** Every backend found: one that cannot be used here is reported as skipped, with its reason. */
 class BackendsTest {
   static List<BackendStatus> statuses() {
-    return TestBackends.statuses();
+    return Backends.statuses();
   }
 
   @ParameterizedTest
@@ -30,7 +31,7 @@ class BackendsTest {
     TensorScope scope = backend.scope("test");
     Tensor tensor = scope.allocate(DType.F32, 3, 4);
     backend.fill(tensor, 1.5f);
-    assertEquals(12 * 2.25, backend.sumOfSquares(tensor));
+    assertEquals(1.5f, backend.download(tensor)[11]);
     assertEquals(48, backend.liveBytes());
     scope.close();
     assertEquals(0, backend.liveBytes());

@@ -105,7 +105,7 @@ __global__ void stage_reuse(float* out, const float* in, int steps) {
 template <bool CORRECT>
 __global__ void misaligned_copy(const float* in) {
   RF_SHARED_ARRAY(float, tile, 8);
-  rf::copy_async16(tile + (CORRECT ? 4 : 2), in);
+  if (thread() == 0) rf::copy_async16(tile + (CORRECT ? 4 : 2), in);
 }
 
 // ---- memory ---------------------------------------------------------------------------------------
@@ -139,7 +139,8 @@ __global__ void out_of_local(float* out, int index) {
   volatile float values[8];
   for (int i = 0; i < 8; ++i) values[i] = 1.0f;
   __syncthreads();
-  out[thread()] = values[CORRECT ? index - 1 : index];
+  volatile float* pointer = values;  // an index of the array itself would be found without it
+  out[thread()] = pointer[CORRECT ? index - 1 : index];
 }
 
 template <bool CORRECT>

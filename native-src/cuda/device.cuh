@@ -3,6 +3,7 @@
 // Rules for kernels, so that the simulator sees everything they do:
 // * Launch with RF_LAUNCH; declare shared memory with RF_SHARED_ARRAY or RF_DYNAMIC_SHARED, never with
 //   __shared__: every array is checked for bounds and races on its own.
+// * Take the address of a place in shared memory as array + i: array[i] is an access.
 // * Touch global memory through rf::load and rf::store, so that bytes and sectors are counted.
 // * Where bits matter write rf::mul, rf::add and fmaf: nvcc contracts a*b+c, g++ does not.
 #ifndef REFORMER_DEVICE_CUH
@@ -29,6 +30,12 @@ namespace rf {
 // A type of shared arrays in parameters of device functions.
 template <class T>
 using Shared = T*;
+
+// The same shared memory as elements of another type.
+template <class U, class T>
+__device__ __forceinline__ U* shared_cast(T* array) {
+  return reinterpret_cast<U*>(array);
+}
 
 template <class T>
 __device__ __forceinline__ T load(const T* p) {

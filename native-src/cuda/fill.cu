@@ -34,7 +34,8 @@ extern "C" int rf_fill(rf_context* context, void* target, int64_t stride, int ty
     // The bits of the grid point, moved as those of a float.
     const double scaled = static_cast<double>(value) * kFixedScale;
     const double rounded = __builtin_nearbyint(scaled);
-    const int32_t cell = rounded >= 2147483647.0    ? INT32_MAX
+    const int32_t cell = value != value             ? 0
+                         : rounded >= 2147483647.0  ? INT32_MAX
                          : rounded <= -2147483648.0 ? INT32_MIN
                                                     : static_cast<int32_t>(rounded);
     __builtin_memcpy(&value, &cell, sizeof value);

@@ -4,7 +4,7 @@
 // Grid         D <= 1024: a warp owns rows first, first + warps, ...; it keeps a row and its own column
 //              sums in registers. Wider: a block owns rows. The number of blocks depends on N only.
 // Memory       reads x, dout and dx, writes dx: 14 bytes per element with bfloat16 dout, 16 with float.
-//              Shared 8 D bytes; workspace [blocks, 2, D] floats.
+//              Shared 8 D + 256 bytes; workspace [blocks, 2, D] floats.
 // Determinism  lane, warp, block, then blocks in ascending order; no atomics.
 // Reference    org.reformer4j.reference.LayerNorm
 // Measured     not yet run on a card
@@ -35,6 +35,11 @@ int64_t blocks_of(int64_t rows, int64_t columns) {
   return blocks < kMaxBlocks ? blocks : kMaxBlocks;
 }
 
+// A quarter of the columns, rounded so that neighbouring quarters start 8 banks apart.
+__host__ __device__ __forceinline__ int sums_pitch(int64_t columns) {
+  return static_cast<int>(ceil_div(columns, 128)) * 32 + 8;
+}
+
 // Elements behind the last column must not count; a zero does not.
 __device__ __forceinline__ void centre_quad(float (&n)[4], float mean, int64_t column,
                                             int64_t columns) {
@@ -59,7 +64,7 @@ __device__ __forceinline__ void add_gradient(const LayerNormBackward& p, int64_t
 
 template <int QUADS>
 __global__ void __launch_bounds__(32 * kWarps) layer_norm_backward_kernel(LayerNormBackward p) {
-  RF_DYNAMIC_SHARED(float, sums);  // [2, D]
+  RF_DYNAMIC_SHARED(float, sums);  // [2, 4, pitch]
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int64_t first = threadIdx.x % 32 * 4;
   const float scale = 1.0f / static_cast<float>(p.columns);
@@ -67,8 +72,8 @@ __global__ void __launch_bounds__(32 * kWarps) layer_norm_backward_kernel(LayerN
   float dbias[QUADS][4] = {};
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * kWarps + warp; row < p.rows;
        row += static_cast<int64_t>(gridDim.x) * kWarps) {
-    float n[QUADS][4];
-    float dout[QUADS][4];
+    float n[QUADS][4] = {};
+    float dout[QUADS][4] = {};
     float sum = 0.0f;
 #pragma unroll
     for (int q = 0; q < QUADS; ++q) {
@@ -122,19 +127,21 @@ __global__ void __launch_bounds__(32 * kWarps) layer_norm_backward_kernel(LayerN
       }
     }
   }
-  // Warp after warp adds its sums, so that their order is fixed.
+  // Warp after warp adds its sums, so that their order is fixed. Column 4 * i + j lies at j * pitch + i:
+  // neither the lanes of a warp here nor those below meet in a bank.
+  const int pitch = sums_pitch(p.columns);
   for (int turn = 0; turn < kWarps; ++turn) {
     if (warp == turn) {
 #pragma unroll
       for (int q = 0; q < QUADS; ++q) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-          const int64_t column = first + q * 128 + j;
-          if (column < p.columns) {
+          if (first + q * 128 + j < p.columns) {
+            const int at = j * pitch + q * 32 + static_cast<int>(threadIdx.x) % 32;
             const float g = dgain[q][j];
             const float b = dbias[q][j];
-            sums[column] = turn == 0 ? g : add(sums[column], g);
-            sums[p.columns + column] = turn == 0 ? b : add(sums[p.columns + column], b);
+            sums[at] = turn == 0 ? g : add(sums[at], g);
+            sums[4 * pitch + at] = turn == 0 ? b : add(sums[4 * pitch + at], b);
           }
         }
       }
@@ -142,8 +149,10 @@ __global__ void __launch_bounds__(32 * kWarps) layer_norm_backward_kernel(LayerN
     __syncthreads();
   }
   float* const partials = p.partials + blockIdx.x * 2 * p.columns;
-  for (int64_t i = threadIdx.x; i < 2 * p.columns; i += 32 * kWarps) {
-    store(partials + i, sums[i]);
+  for (int column = static_cast<int>(threadIdx.x); column < p.columns; column += 32 * kWarps) {
+    const int at = column % 4 * pitch + column / 4;
+    store(partials + column, static_cast<float>(sums[at]));
+    store(partials + p.columns + column, static_cast<float>(sums[4 * pitch + at]));
   }
 }
 
@@ -154,7 +163,8 @@ __global__ void __launch_bounds__(32 * kWarps)
   const int64_t first = threadIdx.x * 4;
   const int64_t step = 32 * kWarps * 4;
   const float scale = 1.0f / static_cast<float>(p.columns);
-  const Matrix sums = {p.partials + blockIdx.x * 2 * p.columns, p.columns, RF_F32, false};
+  const Matrix sums = {p.partials + blockIdx.x * 2 * p.columns, p.columns, RF_F32,
+                       p.columns % 4 == 0};
   bool fresh = true;
   for (int64_t row = blockIdx.x; row < p.rows; row += gridDim.x) {
     float n[4];
@@ -222,7 +232,7 @@ __global__ void __launch_bounds__(32 * kWarps)
 
 template <int QUADS>
 void launch(const LayerNormBackward& p, dim3 grid, cudaStream_t stream) {
-  const size_t shared = static_cast<size_t>(2 * p.columns) * sizeof(float);
+  const size_t shared = 8 * static_cast<size_t>(sums_pitch(p.columns)) * sizeof(float);
   RF_LAUNCH(layer_norm_backward_kernel<QUADS>, grid, dim3(32 * kWarps), shared, stream, p);
 }
 

@@ -143,49 +143,76 @@ __global__ void __launch_bounds__(kThreads) lsh_hash_float_kernel(LshHash p) {
   }
 }
 
-// Quantises half a row: q = rint(x * 2^(13 - E)) as high and low byte with q = 256 * high + low.
-template <int HALF>
-__device__ __forceinline__ void quantise_half_row(const LshHash& p, const Place& at, int token,
-                                                  int half, Shared<int8_t> high,
-                                                  Shared<int8_t> low) {
-  float values[HALF];
-  float largest = 0.0f;
-  const int64_t row = static_cast<int64_t>(at.batch) * p.length + token;
+// Eight neighbouring elements of a row; what lies behind `end` reads as 0.
+__device__ __forceinline__ void load_oct(float (&v)[8], const Matrix& m, int64_t row, int64_t column,
+                                         int64_t end) {
+  if (m.type == RF_BF16 && m.vector && (m.stride | column) % 8 == 0 && column + 8 <= end &&
+      reinterpret_cast<uintptr_t>(m.data) % 16 == 0) {
+    const uint16_t* const source = static_cast<const uint16_t*>(m.data) + row * m.stride + column;
+    const uint4 q = load(reinterpret_cast<const uint4*>(source));
+    const uint32_t words[4] = {q.x, q.y, q.z, q.w};
 #pragma unroll
-  for (int i = 0; i < HALF; i += 4) {
+    for (int j = 0; j < 4; ++j) {
+      v[2 * j] = from_bf16(static_cast<uint16_t>(words[j] & 0xffff));
+      v[2 * j + 1] = from_bf16(static_cast<uint16_t>(words[j] >> 16));
+    }
+    return;
+  }
+#pragma unroll
+  for (int part = 0; part < 2; ++part) {
     float quad[4] = {};
-    const int k = half * HALF + i;
-    if (token < p.length && k < p.head_size) {
-      const int64_t column = static_cast<int64_t>(at.head) * p.head_size;
-      load_quad(quad, p.x, row, column + k, column + p.head_size);
+    if (column + part * 4 < end) {
+      load_quad(quad, m, row, column + part * 4, end);
     }
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      values[i + j] = quad[j];
-      largest = fmaxf(largest, fabsf(quad[j]));
+      v[part * 4 + j] = quad[j];
     }
   }
-  largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
-  // The row's largest element lands in 2^13 .. 2^14, so that both bytes of every q fit an int8.
-  const int exponent = max(static_cast<int>(__float_as_uint(largest) >> 23) - 127, -114);
-  const float scale = __uint_as_float(static_cast<uint32_t>(127 + 13 - exponent) << 23);
+}
+
+// Brings the block's tokens into shared memory, quantised: q = rint(x * 2^(13 - E)) as a high and a low
+// byte with q = 256 * high + low. LANES lanes share a row, eight elements each.
+template <int LANES, int PADDED, int PITCH>
+__device__ __forceinline__ void quantise_tokens(const LshHash& p, const Place& at,
+                                                Shared<int8_t> high, Shared<int8_t> low) {
+  const int part = static_cast<int>(threadIdx.x) % LANES * 8;
+  const int64_t start = static_cast<int64_t>(at.head) * p.head_size;
+  for (int i = static_cast<int>(threadIdx.x) / LANES; i < kIntegerTokens; i += kThreads / LANES) {
+    float values[8] = {};
+    if (at.first + i < p.length && part < p.head_size) {
+      const int64_t row = static_cast<int64_t>(at.batch) * p.length + at.first + i;
+      load_oct(values, p.x, row, start + part, start + p.head_size);
+    }
+    float largest = 0.0f;
 #pragma unroll
-  for (int i = 0; i < HALF; i += 4) {
-    uint32_t high_bytes = 0;
-    uint32_t low_bytes = 0;
+    for (int j = 0; j < 8; ++j) {
+      largest = fmaxf(largest, fabsf(values[j]));
+    }
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      // fminf and fmaxf drop NaN: it becomes 0, as an infinity becomes the largest value.
-      const float value = values[i + j];
-      const float scaled = value == value ? fminf(fmaxf(mul(value, scale), -16384.0f), 16384.0f) : 0.0f;
-      const int q = to_int(scaled);
+    for (int distance = 1; distance < LANES; distance *= 2) {
+      largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, distance));
+    }
+    // The row's largest element lands in 2^13 .. 2^14, so that both bytes of every q fit an int8.
+    const int exponent = max(static_cast<int>(__float_as_uint(largest) >> 23) - 127, -114);
+    const float scale = __uint_as_float(static_cast<uint32_t>(127 + 13 - exponent) << 23);
+    uint32_t high_bytes[2] = {};
+    uint32_t low_bytes[2] = {};
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+      // An infinity becomes the largest value, NaN becomes 0.
+      const float value = values[j];
+      const float kept = fminf(fmaxf(mul(value, scale), -16384.0f), 16384.0f);
+      const int q = to_int(value == value ? kept : 0.0f);
       const int q_low = static_cast<int8_t>(q & 0xff);
       const int q_high = (q - q_low) >> 8;
-      high_bytes |= static_cast<uint32_t>(q_high & 0xff) << (8 * j);
-      low_bytes |= static_cast<uint32_t>(q_low & 0xff) << (8 * j);
+      high_bytes[j / 4] |= static_cast<uint32_t>(q_high & 0xff) << (8 * (j % 4));
+      low_bytes[j / 4] |= static_cast<uint32_t>(q_low & 0xff) << (8 * (j % 4));
     }
-    *reinterpret_cast<uint32_t*>(&high[half * HALF + i]) = high_bytes;
-    *reinterpret_cast<uint32_t*>(&low[half * HALF + i]) = low_bytes;
+    if (part < PADDED) {
+      *shared_cast<uint2>(high + (i * PITCH + part)) = make_uint2(high_bytes[0], high_bytes[1]);
+      *shared_cast<uint2>(low + (i * PITCH + part)) = make_uint2(low_bytes[0], low_bytes[1]);
+    }
   }
 }
 
@@ -199,7 +226,7 @@ __device__ __forceinline__ void load_rotations(const LshHash& p, Shared<int8_t> 
     for (int i = static_cast<int>(threadIdx.x); i < count * pieces; i += kThreads) {
       const int column = i / pieces;
       const int piece = i % pieces;
-      copy_async16(&target[column * PITCH + piece * 16],
+      copy_async16(target + (column * PITCH + piece * 16),
                    source + static_cast<int64_t>(column) * size + piece * 16);
     }
     copy_async_commit();
@@ -224,16 +251,17 @@ __global__ void __launch_bounds__(kThreads) lsh_hash_integer_kernel(LshHash p) {
   const int thread = static_cast<int>(threadIdx.x);
   const int warp = thread / 32;
   const int lane = thread % 32;
-  quantise_half_row<kPadded / 2>(p, at, at.first + thread / 2, thread % 2,
-                                 high + thread / 2 * kPitch, low + thread / 2 * kPitch);
+  // Lanes per row must be a power of two for the shuffles: 96 elements take 16 as 128 do.
+  constexpr int kLanes = STEPS == 3 ? 16 : kPadded / 8;
+  quantise_tokens<kLanes, kPadded, kPitch>(p, at, high, low);
   __syncthreads();
   uint32_t high_parts[STEPS][4];
   uint32_t low_parts[STEPS][4];
 #pragma unroll
   for (int s = 0; s < STEPS; ++s) {
     const int offset = (warp * 16 + lane % 16) * kPitch + s * 32 + lane / 16 * 16;
-    ldmatrix4(high_parts[s], &high[offset]);
-    ldmatrix4(low_parts[s], &low[offset]);
+    ldmatrix4(high_parts[s], high + offset);
+    ldmatrix4(low_parts[s], low + offset);
   }
   const int64_t head_columns = static_cast<int64_t>(p.rounds) * p.round_columns;
   const int8_t* source =
@@ -257,8 +285,8 @@ __global__ void __launch_bounds__(kThreads) lsh_hash_integer_kernel(LshHash p) {
 #pragma unroll
           for (int s = 0; s < STEPS; ++s) {
             const int offset = (n + lane / 4) * kPitch + s * 32 + lane % 4 * 4;
-            const uint32_t b[2] = {*reinterpret_cast<const uint32_t*>(&rotations[offset]),
-                                   *reinterpret_cast<const uint32_t*>(&rotations[offset + 16])};
+            const uint32_t b[2] = {*shared_cast<const uint32_t>(rotations + offset),
+                                   *shared_cast<const uint32_t>(rotations + offset + 16)};
             mma_s8(high_sums, high_parts[s], b);
             mma_s8(low_sums, low_parts[s], b);
           }

@@ -3,9 +3,10 @@
 // Shapes       order, buckets [S, T] with S = B*H*R segments; any S, T and number of buckets.
 // Grid         per digit three launches. Count: a block counts the digits of 4096 keys. Scan: a block per
 //              segment turns counts into first places. Scatter: a warp owns 512 neighbouring keys and ranks
-//              32 at a time by comparing digits within the warp.
+//              32 at a time by comparing digits within the warp; the tile is sorted in shared memory first,
+//              so that runs of a bucket leave as whole sectors.
 // Memory       per digit reads the keys twice and writes the order once, 12 bytes per key (two digits: plus
-//              8 for the gathered keys); counts [S, bins, tiles]. Shared 4 bins and 16 bins bytes.
+//              8 for the gathered keys); counts [S, bins, tiles]. Shared 28 KB + 16 bins bytes.
 // Determinism  integer counts; stable by construction. No atomics except for integer counts.
 // Reference    org.reformer4j.reference.LshSort
 // Measured     not yet run on a card
@@ -19,7 +20,8 @@ constexpr int kWarps = kThreads / 32;
 constexpr int kTile = 4096;
 constexpr int kSteps = kTile / kThreads;
 constexpr int kMaxBins = 1024;
-constexpr int kScanItems = 4;
+// Items of a thread in a scan: a block scans as many as there are bins at most.
+constexpr int kItems = kMaxBins / kThreads;
 
 struct Digit {
   const int32_t* buckets;
@@ -51,7 +53,7 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_count_kernel(Digit d) {
   __syncthreads();
   const int64_t end = min(d.length, (tile + 1) * kTile);
   for (int64_t i = tile * kTile + threadIdx.x; i < end; i += kThreads) {
-    atomicAdd(&counts[digit_at(d, segment, key_place(d, segment, i))], 1u);
+    atomicAdd(counts + digit_at(d, segment, key_place(d, segment, i)), 1u);
   }
   __syncthreads();
   for (int bin = static_cast<int>(threadIdx.x); bin < d.bins; bin += kThreads) {
@@ -59,42 +61,53 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_count_kernel(Digit d) {
   }
 }
 
+// The sum over the threads before this one; `total` becomes the sum over all. `warp_sums` holds one number
+// per warp and is free again when the function returns.
+__device__ __forceinline__ uint32_t exclusive_sum(uint32_t own, uint32_t& total,
+                                                  Shared<uint32_t> warp_sums) {
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  uint32_t inclusive = own;
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2) {
+    const uint32_t other = __shfl_up_sync(0xffffffffu, inclusive, static_cast<unsigned>(distance));
+    inclusive += lane >= distance ? other : 0;
+  }
+  if (lane == 31) {
+    warp_sums[warp] = inclusive;
+  }
+  __syncthreads();
+  uint32_t before = inclusive - own;
+  total = 0;
+  for (int w = 0; w < kWarps; ++w) {
+    const uint32_t sum = warp_sums[w];
+    before += w < warp ? sum : 0;
+    total += sum;
+  }
+  __syncthreads();
+  return before;
+}
+
 // Exclusive sums over [bins, tiles] of a segment, in place.
 __global__ void __launch_bounds__(kThreads) lsh_sort_scan_kernel(Digit d) {
   RF_SHARED_ARRAY(uint32_t, warp_sums, kWarps);
   const int64_t entries = static_cast<int64_t>(d.bins) * d.tiles;
   uint32_t* const counts = d.counts + blockIdx.x * entries;
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
   uint32_t before = 0;
-  for (int64_t start = 0; start < entries; start += kThreads * kScanItems) {
-    const int64_t first = start + static_cast<int64_t>(threadIdx.x) * kScanItems;
-    uint32_t items[kScanItems];
+  for (int64_t start = 0; start < entries; start += kThreads * kItems) {
+    const int64_t first = start + static_cast<int64_t>(threadIdx.x) * kItems;
+    uint32_t items[kItems];
     uint32_t own = 0;
 #pragma unroll
-    for (int i = 0; i < kScanItems; ++i) {
+    for (int i = 0; i < kItems; ++i) {
       items[i] = first + i < entries ? load(counts + first + i) : 0;
       own += items[i];
     }
-    uint32_t inclusive = own;
+    uint32_t total;
+    uint32_t offset = before + exclusive_sum(own, total, warp_sums);
+    before += total;
 #pragma unroll
-    for (int distance = 1; distance < 32; distance *= 2) {
-      const uint32_t other = __shfl_up_sync(0xffffffffu, inclusive, static_cast<unsigned>(distance));
-      inclusive += lane >= distance ? other : 0;
-    }
-    if (lane == 31) {
-      warp_sums[warp] = inclusive;
-    }
-    __syncthreads();
-    uint32_t offset = before + inclusive - own;
-    for (int w = 0; w < kWarps; ++w) {
-      offset += w < warp ? static_cast<uint32_t>(warp_sums[w]) : 0;
-      before += warp_sums[w];
-    }
-    // The sums are overwritten in the next turn.
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < kScanItems; ++i) {
+    for (int i = 0; i < kItems; ++i) {
       if (first + i < entries) {
         store(counts + first + i, offset);
         offset += items[i];
@@ -104,13 +117,19 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_scan_kernel(Digit d) {
 }
 
 __global__ void __launch_bounds__(kThreads) lsh_sort_scatter_kernel(Digit d) {
-  // How many keys of each digit a warp has seen; then how many the warps before it have.
+  // How many keys of each digit a warp has seen; then how many keys of the tile come before its first.
   RF_DYNAMIC_SHARED(uint16_t, seen);  // [warps, bins]
+  RF_SHARED_ARRAY(uint32_t, warp_sums, kWarps);
+  // What must be added to a place in the sorted tile to find the place in the sorted segment.
+  RF_SHARED_ARRAY(int32_t, shifts, kMaxBins);
+  RF_SHARED_ARRAY(int32_t, sorted, kTile);
+  RF_SHARED_ARRAY(uint16_t, sorted_bins, kTile);
   const int64_t segment = blockIdx.x / static_cast<unsigned>(d.tiles);
   const int64_t tile = blockIdx.x % static_cast<unsigned>(d.tiles);
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  for (int i = static_cast<int>(threadIdx.x); i < kWarps * d.bins; i += kThreads) {
+  const int thread = static_cast<int>(threadIdx.x);
+  const int warp = thread / 32;
+  const int lane = thread % 32;
+  for (int i = thread; i < kWarps * d.bins; i += kThreads) {
     seen[i] = 0;
   }
   __syncthreads();
@@ -138,23 +157,49 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_scatter_kernel(Digit d) {
     __syncwarp();
   }
   __syncthreads();
-  for (int bin = static_cast<int>(threadIdx.x); bin < d.bins; bin += kThreads) {
-    uint32_t sum = 0;
-    for (int w = 0; w < kWarps; ++w) {
-      const uint32_t count = seen[w * d.bins + bin];
-      seen[w * d.bins + bin] = static_cast<uint16_t>(sum);
-      sum += count;
+  // A thread owns neighbouring bins.
+  uint32_t sizes[kItems];
+  uint32_t own = 0;
+#pragma unroll
+  for (int i = 0; i < kItems; ++i) {
+    const int bin = thread * kItems + i;
+    sizes[i] = 0;
+    for (int w = 0; w < kWarps && bin < d.bins; ++w) {
+      sizes[i] += seen[w * d.bins + bin];
+    }
+    own += sizes[i];
+  }
+  uint32_t total;
+  uint32_t start = exclusive_sum(own, total, warp_sums);
+#pragma unroll
+  for (int i = 0; i < kItems; ++i) {
+    const int bin = thread * kItems + i;
+    if (bin < d.bins) {
+      const uint32_t first = load(d.counts + (segment * d.bins + bin) * d.tiles + tile);
+      shifts[bin] = static_cast<int32_t>(first) - static_cast<int32_t>(start);
+      uint32_t place = start;
+      for (int w = 0; w < kWarps; ++w) {
+        const uint32_t count = seen[w * d.bins + bin];
+        seen[w * d.bins + bin] = static_cast<uint16_t>(place);
+        place += count;
+      }
+      start += sizes[i];
     }
   }
   __syncthreads();
 #pragma unroll
   for (int s = 0; s < kSteps; ++s) {
     if (digits[s] != UINT32_MAX) {
-      const int64_t bin = digits[s];
-      const uint32_t first = load(d.counts + (segment * d.bins + bin) * d.tiles + tile);
-      const uint32_t own = seen[warp * d.bins + static_cast<int>(bin)];
-      store(d.order_out + segment * d.length + (first + own + ranks[s]), places[s]);
+      const uint32_t place = seen[warp * d.bins + static_cast<int>(digits[s])] + ranks[s];
+      sorted[place] = places[s];
+      sorted_bins[place] = static_cast<uint16_t>(digits[s]);
     }
+  }
+  __syncthreads();
+  // Neighbouring threads now hold neighbouring keys of a bin, which go to neighbouring places.
+  for (int i = thread; i < static_cast<int>(total); i += kThreads) {
+    const int64_t place = i + shifts[sorted_bins[i]];
+    store(d.order_out + segment * d.length + place, static_cast<int32_t>(sorted[i]));
   }
 }
 

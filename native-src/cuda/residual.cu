@@ -4,7 +4,7 @@
 // Grid         a block of 8 warps owns 128 columns and rows first, first + 8 * gridDim.y, ...; a lane
 //              owns four neighbouring columns.
 // Memory       reads acc, y, dacc, writes acc, dy once: 18 bytes per element with bfloat16 y and dy and a
-//              float or fixed-point stream. Shared 4 KB; workspace [gridDim.y, D] floats.
+//              float or fixed-point stream. Shared 5 KB; workspace [gridDim.y, D] floats.
 // Determinism  row after row, warps, then blocks in ascending order; no atomics.
 // Reference    org.reformer4j.reference.Residual
 // Measured     not yet run on a card
@@ -17,6 +17,8 @@ namespace {
 
 constexpr int kWarps = 8;
 constexpr int kTile = 128;
+// Column 4 * i + j of a warp's sums lies at j * kPitch + i: no two lanes meet in a bank.
+constexpr int kPitch = 40;
 
 struct ResidualBackward {
   Matrix acc, dy, y, dacc;
@@ -36,7 +38,7 @@ int64_t row_blocks(int64_t rows, int64_t columns) {
 }
 
 __global__ void __launch_bounds__(32 * kWarps) residual_backward_kernel(ResidualBackward p) {
-  RF_SHARED_ARRAY(float, sums, kWarps * kTile);
+  RF_SHARED_ARRAY(float, sums, kWarps * 4 * kPitch);
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int64_t column = static_cast<int64_t>(blockIdx.x) * kTile + lane * 4;
@@ -69,14 +71,15 @@ __global__ void __launch_bounds__(32 * kWarps) residual_backward_kernel(Residual
   }
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    sums[warp * kTile + lane * 4 + j] = dbias[j];
+    sums[(warp * 4 + j) * kPitch + lane] = dbias[j];
   }
   __syncthreads();
   const int64_t own = static_cast<int64_t>(blockIdx.x) * kTile + threadIdx.x;
   if (threadIdx.x < kTile && own < p.columns) {
+    const int thread = static_cast<int>(threadIdx.x);
     float sum = 0.0f;
     for (int w = 0; w < kWarps; ++w) {
-      sum = add(sum, sums[w * kTile + static_cast<int>(threadIdx.x)]);
+      sum = add(sum, sums[(w * 4 + thread % 4) * kPitch + thread / 4]);
     }
     store(p.partials + blockIdx.y * p.columns + own, sum);
   }

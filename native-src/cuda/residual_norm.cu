@@ -84,7 +84,7 @@ __global__ void __launch_bounds__(32 * kWarps) residual_norm_kernel(ResidualNorm
     return;
   }
   const int64_t first = threadIdx.x % 32 * 4;
-  float x[QUADS][4];
+  float x[QUADS][4] = {};
   float sum = 0.0f;
 #pragma unroll
   for (int q = 0; q < QUADS; ++q) {

@@ -23,11 +23,13 @@ std::vector<Case> cases() {
   const std::vector<int64_t> widths =
       small() ? std::vector<int64_t>{10, 256, 1030}
               : std::vector<int64_t>{1, 3, 10, 127, 128, 132, 256, 300, 512, 1000, 1024, 1030, 2056};
-  const std::vector<int64_t> heights = small() ? std::vector<int64_t>{9} : std::vector<int64_t>{1, 7, 33};
+  const std::vector<int64_t> heights =
+      small() ? std::vector<int64_t>{2} : std::vector<int64_t>{1, 7, 33};
   int turn = 0;
   for (int64_t columns : widths) {
     for (int64_t rows : heights) {
       for (int stream : {RF_F32, RF_FIXED}) {
+        if (small() && (stream == RF_F32) != (columns == 256)) continue;
         // The other properties take turns, so that each meets every width.
         for (int i = 0; i < (small() ? 1 : 3); ++i, ++turn) {
           all.push_back({rows, columns, turn % 4 == 1 ? 4 : turn % 4 == 2 ? 1 : 0, stream,

@@ -1,8 +1,30 @@
 package org.reformer4j.api;
 
+import java.util.List;
+import java.util.stream.Collectors;
+
 /** Checks of tensor arguments with messages that name letters, numbers and the fix. */
 public final class Arguments {
   private Arguments() {}
+
+  /**
+   * Checks that there is a tensor of one of several types, before its shape is asked for.
+   *
+   * @param op operation, for the message
+   * @param name parameter, for the message
+   * @param tensor what was given
+   * @param letters expected shape in letters, such as {@code [N, D]}
+   * @param types expected types
+   * @throws IllegalArgumentException if it is null or of another type
+   */
+  public static void oneOf(String op, String name, Tensor tensor, String letters, DType... types) {
+    List<DType> list = List.of(types);
+    if (tensor != null && list.contains(tensor.type())) {
+      return;
+    }
+    String expected = list.stream().map(DType::name).collect(Collectors.joining(" or "));
+    throw wrong(op, name, tensor, expected + " " + letters);
+  }
 
   /**
    * Checks that there is a tensor of a type, before its shape is asked for.
@@ -15,12 +37,8 @@ public final class Arguments {
    * @throws IllegalArgumentException if it is null or of another type
    */
   public static void typed(String op, String name, Tensor tensor, DType type, String letters) {
-    if (tensor == null) {
-      throw new IllegalArgumentException(op + ": " + name + " " + letters + " must not be null");
-    }
-    if (tensor.type() != type) {
-      throw new IllegalArgumentException(
-          op + ": " + name + " must be " + type + " " + letters + ", got " + tensor);
+    if (tensor == null || tensor.type() != type) {
+      throw wrong(op, name, tensor, type + " " + letters);
     }
   }
 
@@ -38,24 +56,11 @@ public final class Arguments {
    */
   public static void matrix(
       String op, String name, Tensor tensor, DType type, String letters, long rows, long columns) {
-    if (tensor == null) {
-      throw new IllegalArgumentException(op + ": " + name + " " + letters + " must not be null");
-    }
-    if (tensor.type() != type || tensor.rows() != rows || tensor.columns() != columns) {
-      throw new IllegalArgumentException(
-          op
-              + ": "
-              + name
-              + " must be "
-              + type
-              + " "
-              + letters
-              + " = ["
-              + rows
-              + ", "
-              + columns
-              + "], got "
-              + tensor);
+    if (tensor == null
+        || tensor.type() != type
+        || tensor.rows() != rows
+        || tensor.columns() != columns) {
+      throw wrong(op, name, tensor, type + " " + letters + " = [" + rows + ", " + columns + "]");
     }
   }
 
@@ -72,22 +77,50 @@ public final class Arguments {
    */
   public static void flat(
       String op, String name, Tensor tensor, DType type, String letters, long elements) {
-    if (tensor == null) {
-      throw new IllegalArgumentException(op + ": " + name + " " + letters + " must not be null");
+    if (tensor == null
+        || tensor.type() != type
+        || tensor.elements() != elements
+        || !tensor.contiguous()) {
+      throw wrong(
+          op,
+          name,
+          tensor,
+          "contiguous " + type + " " + letters + " with " + elements + " elements");
     }
-    if (tensor.type() != type || tensor.elements() != elements || !tensor.contiguous()) {
+  }
+
+  /**
+   * Checks type and number of elements of what moves between host and device.
+   *
+   * @param op operation, for the message
+   * @param tensor what was given
+   * @param elements expected number of elements
+   * @param types expected types
+   * @throws IllegalArgumentException if it has another type or number of elements
+   */
+  public static void elements(String op, Tensor tensor, long elements, DType... types) {
+    List<DType> list = List.of(types);
+    if (!list.contains(tensor.type()) || tensor.elements() != elements) {
       throw new IllegalArgumentException(
           op
               + ": "
-              + name
-              + " must be contiguous "
-              + type
-              + " "
-              + letters
-              + " with "
+              + tensor
+              + " has "
+              + tensor.elements()
+              + " elements, but "
               + elements
-              + " elements, got "
-              + tensor);
+              + " of type "
+              + list.stream().map(DType::name).collect(Collectors.joining(" or "))
+              + " are given or wanted");
     }
+  }
+
+  private static IllegalArgumentException wrong(
+      String op, String name, Tensor tensor, String expected) {
+    String text = op + ": " + name + " must be " + expected + ", got " + tensor;
+    if (tensor != null && tensor.type() == DType.BF16 && !expected.contains("BF16")) {
+      text += ": this backend does not compute on BF16 here, give it F32";
+    }
+    return new IllegalArgumentException(text);
   }
 }

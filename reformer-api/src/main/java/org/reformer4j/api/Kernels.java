@@ -96,7 +96,7 @@ public interface Kernels {
    * Layer normalisation over the columns, with the biased variance.
    *
    * @param out [N, D]; may be x
-   * @param x [N, D]
+   * @param x F32 or FIXED [N, D]
    * @param gain [D]
    * @param bias [D]
    * @param epsilon added to the variance
@@ -110,7 +110,7 @@ public interface Kernels {
    * @param dGain += [D]
    * @param dBias += [D]
    * @param dOut [N, D]
-   * @param x [N, D]
+   * @param x F32 or FIXED [N, D]
    * @param gain [D]
    * @param epsilon added to the variance
    */
@@ -121,13 +121,62 @@ public interface Kernels {
    * The reversible step: acc += sign * dropout(y + bias). Sign +1 is the forward pass, -1 the
    * inverse recomputation.
    *
-   * @param acc += [N, D], a residual stream
+   * <p>On a FIXED stream the addend, computed as a float, is rounded by {@link FixedPoint} and the
+   * sum is exact, so that sign -1 restores every bit. An addend or sum out of range is saturated, a
+   * NaN counts as 0, and either is reported: by this operation, or by the next one that waits for
+   * the device.
+   *
+   * @param acc += F32 or FIXED [N, D], a residual stream
    * @param y [N, D], the branch's output
    * @param bias [D] or null
    * @param sign +1 or -1
    * @param dropout of the branch's output; element row*D + column
+   * @throws BackendException not fatal, if a FIXED stream left its range; acc has been changed
    */
   void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout);
+
+  /**
+   * {@link #residual}, then {@link #layerNorm} of the result, with the same bits as one after the
+   * other: the forward pass (sign +1) or the inverse recomputation (sign -1) up to the input of the
+   * next branch.
+   *
+   * @param out [N, D], LayerNorm(acc); not acc or y
+   * @param acc += F32 or FIXED [N, D], a residual stream
+   * @param y [N, D], the branch's output
+   * @param bias [D] or null, added to y
+   * @param sign +1 or -1
+   * @param dropout of the branch's output; element row*D + column
+   * @param gain [D]
+   * @param normBias [D], of the norm
+   * @param epsilon added to the variance
+   * @throws BackendException as {@link #residual} does
+   */
+  void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon);
+
+  /**
+   * The inverse recomputation with the gradient: {@link #residual} with sign -1, then {@link
+   * #residualBackward}, with the same bits as one after the other.
+   *
+   * @param acc += F32 or FIXED [N, D], a residual stream; dropout(y + bias) is subtracted
+   * @param dY [N, D]; may be y; may be dAcc only where there is no dropout
+   * @param dBias += [D], or null
+   * @param y [N, D], the branch's output
+   * @param bias [D] or null
+   * @param dAcc [N, D]
+   * @param dropout of the branch's output; element row*D + column
+   * @throws BackendException as {@link #residual} does
+   */
+  void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout);
 
   /**
    * Gradient of {@link #residual} with respect to y and bias.
@@ -144,9 +193,15 @@ public interface Kernels {
    * as b0 + f0*b1 + f0*f1*b2 (ReformerLSHSelfAttention._hash_vectors). Masked tokens and the rows
    * behind a sequence get the padding bucket, number {@link HashSpec#buckets}.
    *
+   * <p>Rotations of I8 ask for integer hashing, whose buckets do not depend on any float sum. With
+   * m the largest |x_k| of a token and head, NaN left out, E = max(-114, floor(log2 m)) by the
+   * exponent bits (128 for infinity), and q_k = rint(x_k * 2^(13-E)), halves to even, limited to
+   * +-16384, NaN as 0, the products are sums of q_k * r_k in int32. All zeros give bucket 0. K is
+   * at most 128.
+   *
    * @param buckets I32 [B, H, R, T], without round offsets
    * @param queryKeys [N, H*K]
-   * @param rotations [H, K, R * rotationColumns]
+   * @param rotations F32 [H, K, R * rotationColumns] or I8 [H, R * rotationColumns, K]
    * @param keyMask I32 [B, T], 0 = masked, or null
    * @param spec rows, heads
    * @param hash rounds and factors
@@ -158,6 +213,17 @@ public interface Kernels {
       Tensor keyMask,
       AttentionSpec spec,
       HashSpec hash);
+
+  /**
+   * Stable sort of the positions of each batch row, head and round: 0..T-1 by ascending bucket,
+   * ties in the original order.
+   *
+   * @param order I32 [B, H, R, T]
+   * @param buckets I32 [B, H, R, T], each in 0..{@link HashSpec#buckets}, the padding bucket
+   *     included
+   * @param hash rounds R and number of buckets
+   */
+  void lshSort(Tensor order, Tensor buckets, HashSpec hash);
 
   /**
    * Shared-QK attention over tokens sorted by bucket, all rounds combined as one softmax

@@ -19,9 +19,10 @@ public interface Memory {
   void resetPeak();
 
   /**
-   * Copies host floats into a tensor, row after row.
+   * Copies host floats into a tensor, row after row, converted as {@link Bfloat16} and {@link
+   * FixedPoint} define.
    *
-   * @param target F32, any shape
+   * @param target F32, BF16 or FIXED, any shape
    * @param source exactly as many elements
    */
   void upload(Tensor target, float[] source);
@@ -35,24 +36,33 @@ public interface Memory {
   void upload(Tensor target, int[] source);
 
   /**
-   * Waits for the device and returns the elements, row after row.
+   * Copies host bytes into a tensor, row after row.
    *
-   * @param source F32, at most 2^31-1 elements
+   * @param target I8, any shape
+   * @param source exactly as many elements
+   */
+  void upload(Tensor target, byte[] source);
+
+  /**
+   * Waits for the device and returns the elements as floats, row after row. FIXED numbers of more
+   * than 24 bits are rounded; {@link #downloadInts} has them exactly.
+   *
+   * @param source F32, BF16 or FIXED, at most 2^31-1 elements
    */
   float[] download(Tensor source);
 
   /**
    * Waits for the device and returns the elements, row after row.
    *
-   * @param source I32, at most 2^31-1 elements
+   * @param source I32, or FIXED as its integers; at most 2^31-1 elements
    */
   int[] downloadInts(Tensor source);
 
   /**
    * Sets every element.
    *
-   * @param target F32, any shape
-   * @param value the value
+   * @param target F32, BF16 or FIXED, any shape
+   * @param value the value, converted to the type
    */
   void fill(Tensor target, float value);
 

@@ -117,19 +117,37 @@ public final class Philox {
     public void normals(float[] out) {
       int[] words = new int[4];
       for (int i = 0; i < out.length; i++) {
-        int pair = i & 3;
-        if (pair == 0) {
-          quad(words, this, i >>> 2);
-        }
-        // Numbers 2j and 2j+1 share the uniforms of words 2j and 2j+1.
-        int first = pair & 2;
-        double u1 = ((words[first] & 0xFFFFFFFFL) + 1.0) * 0x1p-32;
-        double u2 = (words[first + 1] & 0xFFFFFFFFL) * 0x1p-32;
-        double radius = StrictMath.sqrt(-2 * StrictMath.log(u1));
-        double angle = 2 * Math.PI * u2;
-        out[i] =
-            (float) (radius * ((pair & 1) == 0 ? StrictMath.cos(angle) : StrictMath.sin(angle)));
+        out[i] = normal(words, i);
       }
+    }
+
+    /**
+     * Fills an array with rounded normal numbers for integer hashing: number i of {@link #normals}
+     * times 32, rounded to the nearest integer, halves to even, and limited to -127..127.
+     *
+     * @param out receives the numbers, such as rotations [H, R*columns, K]
+     */
+    public void integerNormals(byte[] out) {
+      int[] words = new int[4];
+      for (int i = 0; i < out.length; i++) {
+        double rounded = Math.rint(32 * normal(words, i));
+        out[i] = (byte) Math.max(-127, Math.min(127, rounded));
+      }
+    }
+
+    /** Returns number i; the words are those of the block it belongs to, drawn at its first. */
+    private float normal(int[] words, int i) {
+      int pair = i & 3;
+      if (pair == 0) {
+        quad(words, this, i >>> 2);
+      }
+      // Numbers 2j and 2j+1 share the uniforms of words 2j and 2j+1.
+      int first = pair & 2;
+      double u1 = ((words[first] & 0xFFFFFFFFL) + 1.0) * 0x1p-32;
+      double u2 = (words[first + 1] & 0xFFFFFFFFL) * 0x1p-32;
+      double radius = StrictMath.sqrt(-2 * StrictMath.log(u1));
+      double angle = 2 * Math.PI * u2;
+      return (float) (radius * ((pair & 1) == 0 ? StrictMath.cos(angle) : StrictMath.sin(angle)));
     }
   }
 }

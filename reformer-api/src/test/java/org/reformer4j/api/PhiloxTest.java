@@ -71,6 +71,25 @@ class PhiloxTest {
   }
 
   @Test
+  void integerNormalsAreTheRoundedNormals() {
+    float[] x = new float[100_003];
+    byte[] rounded = new byte[x.length];
+    stream(5, 3, 1, RandomPurpose.ROTATIONS).normals(x);
+    stream(5, 3, 1, RandomPurpose.ROTATIONS).integerNormals(rounded);
+    boolean limited = false;
+    for (int i = 0; i < x.length; i++) {
+      // Distances from the integer are below a half: none of these numbers is a tie.
+      double limit = Math.max(-127, Math.min(127, 32.0 * x[i]));
+      assertTrue(Math.abs(rounded[i] - limit) < 0.5, i + ": " + x[i] + " gave " + rounded[i]);
+      limited |= Math.abs(32 * x[i]) > 127.5;
+    }
+    assertTrue(limited, "no number reached the limit");
+    byte[] shorter = new byte[3];
+    stream(5, 3, 1, RandomPurpose.ROTATIONS).integerNormals(shorter);
+    assertEquals(rounded[2], shorter[2], "a number does not depend on how many are drawn");
+  }
+
+  @Test
   void uniformsLieInTheirInterval() {
     Philox.Stream stream = stream(6, 0, 0, RandomPurpose.SAMPLING);
     double sum = 0;

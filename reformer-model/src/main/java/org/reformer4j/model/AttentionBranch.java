@@ -64,8 +64,7 @@ final class AttentionBranch implements Branch {
       Tensor normal = norm.forward(backend, scope, ctx);
       Attended attended = attention.forward(normal, saved.buckets(), scope, pass);
       Tensor y = Projection.forward(backend, scope, attended.out(), output);
-      backend.residual(acc, y, null, -1, dropout(pass));
-      backend.residualBackward(y, null, dAcc, dropout(pass));
+      backend.residualInverse(acc, y, null, y, null, dAcc, dropout(pass));
       Tensor dOut = scope.allocate(DType.F32, pass.rows(), config.allHeadSize());
       Projection.backward(backend, dOut, 0f, y, attended.out(), output);
       Tensor dNormal = y;

@@ -8,31 +8,52 @@ import org.reformer4j.api.Tensor;
 final class LayerNorm {
   private LayerNorm() {}
 
+  /** A norm whose arguments have been checked. */
+  interface Forward {
+    void run(Workers workers);
+  }
+
   static void forward(
       Workers workers, Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
-    check("layerNorm", x, gain);
-    Arguments.matrix("layerNorm", "out", out, DType.F32, "[N, D]", x.rows(), x.columns());
-    Arguments.flat("layerNorm", "bias", bias, DType.F32, "[D]", x.columns());
+    forward("layerNorm", out, "x", x, gain, "bias", bias, epsilon).run(workers);
+  }
+
+  /** Checks the arguments of a norm, under the names that the operation gives them. */
+  static Forward forward(
+      String op,
+      Tensor out,
+      String xName,
+      Tensor x,
+      Tensor gain,
+      String biasName,
+      Tensor bias,
+      float epsilon) {
+    Arguments.oneOf(op, xName, x, "[N, D]", StreamRows.types());
+    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
+    Arguments.matrix(op, "out", out, DType.F32, "[N, D]", x.rows(), x.columns());
+    Arguments.flat(op, biasName, bias, DType.F32, "[D]", x.columns());
     FloatRows target = FloatRows.of(out);
-    FloatRows source = FloatRows.of(x);
+    StreamRows source = StreamRows.of(x);
     FloatRows scale = FloatRows.of(gain);
     FloatRows shift = FloatRows.of(bias);
-    workers.forRange(
-        source.rows,
-        16,
-        (from, to) -> {
-          for (int i = from; i < to; i++) {
-            double mean = mean(source, i);
-            double inverse = inverseDeviation(source, i, mean, epsilon);
-            int s = source.at(i);
-            int t = target.at(i);
-            for (int j = 0; j < source.columns; j++) {
-              double normal = (source.data[s + j] - mean) * inverse;
-              target.data[t + j] =
-                  (float) (normal * scale.data[scale.at(0) + j] + shift.data[shift.at(0) + j]);
-            }
-          }
-        });
+    return workers ->
+        workers.forRange(
+            source.rows,
+            16,
+            (from, to) -> {
+              double[] row = new double[source.columns];
+              for (int i = from; i < to; i++) {
+                source.read(row, i, 0, row.length);
+                double mean = mean(row);
+                double inverse = inverseDeviation(row, mean, epsilon);
+                int t = target.at(i);
+                for (int j = 0; j < row.length; j++) {
+                  double normal = (row[j] - mean) * inverse;
+                  target.data[t + j] =
+                      (float) (normal * scale.data[scale.at(0) + j] + shift.data[shift.at(0) + j]);
+                }
+              }
+            });
   }
 
   static void backward(
@@ -45,12 +66,13 @@ final class LayerNorm {
       Tensor gain,
       float epsilon) {
     String op = "layerNormBackward";
-    check(op, x, gain);
+    Arguments.oneOf(op, "x", x, "[N, D]", StreamRows.types());
+    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
     Arguments.matrix(op, "dX", dX, DType.F32, "[N, D]", x.rows(), x.columns());
     Arguments.matrix(op, "dOut", dOut, DType.F32, "[N, D]", x.rows(), x.columns());
     Arguments.flat(op, "dGain", dGain, DType.F32, "[D]", x.columns());
     Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", x.columns());
-    FloatRows source = FloatRows.of(x);
+    StreamRows source = StreamRows.of(x);
     FloatRows gradient = FloatRows.of(dOut);
     FloatRows target = FloatRows.of(dX);
     FloatRows scale = FloatRows.of(gain);
@@ -60,10 +82,12 @@ final class LayerNorm {
         source.rows,
         16,
         (from, to) -> {
+          double[] row = new double[source.columns];
           for (int i = from; i < to; i++) {
-            means[i] = mean(source, i);
-            inverses[i] = inverseDeviation(source, i, means[i], epsilon);
-            row(target, gradient, source, scale, i, means[i], inverses[i]);
+            source.read(row, i, 0, row.length);
+            means[i] = mean(row);
+            inverses[i] = inverseDeviation(row, means[i], epsilon);
+            row(target, gradient, row, scale, i, means[i], inverses[i]);
           }
         });
     FloatRows gainSum = FloatRows.of(dGain);
@@ -73,11 +97,12 @@ final class LayerNorm {
         source.columns,
         16,
         (from, to) -> {
+          double[] row = new double[source.columns];
           for (int i = 0; i < source.rows; i++) {
-            int s = source.at(i);
+            source.read(row, i, from, to);
             int g = gradient.at(i);
             for (int j = from; j < to; j++) {
-              float normal = (float) ((source.data[s + j] - means[i]) * inverses[i]);
+              float normal = (float) ((row[j] - means[i]) * inverses[i]);
               int atGain = gainSum.at(0) + j;
               gainSum.data[atGain] = Math.fma(gradient.data[g + j], normal, gainSum.data[atGain]);
               biasSum.data[biasSum.at(0) + j] += gradient.data[g + j];
@@ -90,52 +115,44 @@ final class LayerNorm {
   private static void row(
       FloatRows dX,
       FloatRows dOut,
-      FloatRows x,
+      double[] x,
       FloatRows gain,
       int i,
       double mean,
       double inverse) {
-    int s = x.at(i);
     int g = dOut.at(i);
     int t = dX.at(i);
     int scale = gain.at(0);
     double sum = 0;
     double projection = 0;
-    for (int j = 0; j < x.columns; j++) {
+    for (int j = 0; j < x.length; j++) {
       double scaled = (double) dOut.data[g + j] * gain.data[scale + j];
       sum += scaled;
-      projection += scaled * ((x.data[s + j] - mean) * inverse);
+      projection += scaled * ((x[j] - mean) * inverse);
     }
-    sum /= x.columns;
-    projection /= x.columns;
-    for (int j = 0; j < x.columns; j++) {
+    sum /= x.length;
+    projection /= x.length;
+    for (int j = 0; j < x.length; j++) {
       double scaled = (double) dOut.data[g + j] * gain.data[scale + j];
-      double normal = (x.data[s + j] - mean) * inverse;
+      double normal = (x[j] - mean) * inverse;
       dX.data[t + j] += (float) ((scaled - sum - normal * projection) * inverse);
     }
   }
 
-  private static double mean(FloatRows x, int i) {
-    int s = x.at(i);
+  private static double mean(double[] x) {
     double sum = 0;
-    for (int j = 0; j < x.columns; j++) {
-      sum += x.data[s + j];
+    for (double value : x) {
+      sum += value;
     }
-    return sum / x.columns;
+    return sum / x.length;
   }
 
-  private static double inverseDeviation(FloatRows x, int i, double mean, float epsilon) {
-    int s = x.at(i);
+  private static double inverseDeviation(double[] x, double mean, float epsilon) {
     double sum = 0;
-    for (int j = 0; j < x.columns; j++) {
-      double difference = x.data[s + j] - mean;
+    for (double value : x) {
+      double difference = value - mean;
       sum += difference * difference;
     }
-    return 1 / Math.sqrt(sum / x.columns + epsilon);
-  }
-
-  private static void check(String op, Tensor x, Tensor gain) {
-    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
-    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
+    return 1 / Math.sqrt(sum / x.length + epsilon);
   }
 }

@@ -37,7 +37,7 @@ final class LshAttention {
         headMask,
         spec,
         KeyRule.SHARED,
-        (b, h) -> attention(bucketRows, spec, hash, b, h));
+        (b, h) -> attention(op, bucketRows, spec, hash, b, h));
   }
 
   static void backward(
@@ -73,7 +73,7 @@ final class LshAttention {
         headMask,
         spec,
         KeyRule.SHARED,
-        (b, h) -> attention(bucketRows, spec, hash, b, h));
+        (b, h) -> attention(op, bucketRows, spec, hash, b, h));
   }
 
   private static void checkBuckets(String op, Tensor buckets, AttentionSpec spec, HashSpec hash) {
@@ -93,43 +93,19 @@ final class LshAttention {
   }
 
   private static ChunkedAttention attention(
-      IntRows buckets, AttentionSpec spec, HashSpec hash, int b, int h) {
+      String op, IntRows buckets, AttentionSpec spec, HashSpec hash, int b, int h) {
     int slots = spec.sequences().slots(b);
     if (spec.isShort(b)) {
       return AttentionHeads.whole(spec, KeyRule.SHARED, hash.rounds(), b);
     }
+    int length = spec.sequences().length(b);
     int[] places = new int[slots * hash.rounds()];
+    // Slots behind the sequence stay empty.
+    Arrays.fill(places, -1);
     for (int round = 0; round < hash.rounds(); round++) {
       int first = ((b * spec.heads() + h) * hash.rounds() + round) * spec.sequences().stride();
-      sort(
-          buckets, first, spec.sequences().length(b), hash.buckets(), places, round * slots, slots);
+      LshSort.sort(op, buckets, first, length, hash.buckets(), places, round * slots);
     }
     return new ChunkedAttention(spec, KeyRule.SHARED, places, slots, hash.rounds(), false);
-  }
-
-  /** Stable counting sort of positions by bucket, the padding bucket last; the rest stays empty. */
-  private static void sort(
-      IntRows buckets, int first, int length, int count, int[] places, int from, int slots) {
-    int[] next = new int[count + 2];
-    for (int t = 0; t < length; t++) {
-      int bucket = buckets.get(first + t);
-      if (bucket < 0 || bucket > count) {
-        throw new IllegalArgumentException(
-            "lshAttention: bucket of position "
-                + t
-                + " must be in 0.."
-                + count
-                + " without round offsets, got "
-                + bucket);
-      }
-      next[bucket + 1]++;
-    }
-    for (int i = 0; i < count; i++) {
-      next[i + 1] += next[i];
-    }
-    Arrays.fill(places, from, from + slots, -1);
-    for (int t = 0; t < length; t++) {
-      places[from + next[buckets.get(first + t)]++] = t;
-    }
   }
 }

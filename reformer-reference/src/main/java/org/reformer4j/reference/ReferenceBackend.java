@@ -110,36 +110,41 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public void upload(Tensor target, float[] source) {
-    exclusive("upload", () -> ArrayMemory.upload(target, source));
+    exclusive("upload", () -> Elements.upload(target, source));
   }
 
   @Override
   public void upload(Tensor target, int[] source) {
-    exclusive("upload", () -> ArrayMemory.upload(target, source));
+    exclusive("upload", () -> Elements.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, byte[] source) {
+    exclusive("upload", () -> Elements.upload(target, source));
   }
 
   @Override
   public float[] download(Tensor source) {
     float[] target = new float[Math.toIntExact(source.elements())];
-    exclusive("download", () -> ArrayMemory.download(target, source));
+    exclusive("download", () -> Elements.download(target, source));
     return target;
   }
 
   @Override
   public int[] downloadInts(Tensor source) {
     int[] target = new int[Math.toIntExact(source.elements())];
-    exclusive("download", () -> ArrayMemory.download(target, source));
+    exclusive("downloadInts", () -> Elements.download(target, source));
     return target;
   }
 
   @Override
   public void fill(Tensor target, float value) {
-    exclusive("fill", () -> ArrayMemory.fill(target, value));
+    exclusive("fill", () -> Elements.fill(target, value));
   }
 
   @Override
   public void copy(Tensor target, Tensor source) {
-    exclusive("copy", () -> ArrayMemory.copy(target, source));
+    exclusive("copy", () -> Elements.copy(target, source));
   }
 
   @Override
@@ -205,6 +210,30 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    exclusive(
+        "residualNorm",
+        () -> ResidualNorm.run(workers, out, acc, y, bias, sign, dropout, gain, normBias, epsilon));
+  }
+
+  @Override
+  public void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
+    exclusive(
+        "residualInverse",
+        () -> ResidualInverse.run(workers, acc, dY, dBias, y, bias, dAcc, dropout));
+  }
+
+  @Override
   public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     exclusive("residualBackward", () -> Residual.backward(workers, dY, dBias, dAcc, dropout));
   }
@@ -220,6 +249,11 @@ public final class ReferenceBackend implements Backend {
     exclusive(
         "lshBuckets",
         () -> LshBuckets.run(workers, buckets, queryKeys, rotations, keyMask, spec, hash));
+  }
+
+  @Override
+  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+    exclusive("lshSort", () -> LshSort.run(workers, order, buckets, hash));
   }
 
   @Override

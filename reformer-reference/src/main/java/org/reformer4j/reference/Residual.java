@@ -1,8 +1,11 @@
 package org.reformer4j.reference;
 
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.reformer4j.api.Arguments;
+import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.FixedPoint;
 import org.reformer4j.api.Tensor;
 
 /** acc += sign * dropout(y + bias), its gradient, and the elementwise pieces of it. */
@@ -11,15 +14,42 @@ final class Residual {
 
   private Residual() {}
 
+  /** A residual step whose arguments have been checked; gives false where FIXED saturated. */
+  interface Step {
+    boolean run(Workers workers);
+  }
+
   static void run(Workers workers, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+    report("residual", acc, step("residual", acc, y, bias, sign, dropout).run(workers));
+  }
+
+  /** Checks the arguments of a step, without taking it. */
+  static Step step(String op, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
     if (sign != 1 && sign != -1) {
-      throw new IllegalArgumentException("residual: sign must be +1 or -1, got " + sign);
+      throw new IllegalArgumentException(op + ": sign must be +1 or -1, got " + sign);
     }
-    Arguments.typed("residual", "acc", acc, DType.F32, "[N, D]");
-    same("residual", "y", y, acc);
-    FloatRows target = FloatRows.of(acc);
+    Arguments.oneOf(op, "acc", acc, "[N, D]", StreamRows.types());
+    same(op, "y", y, acc);
     FloatRows source = FloatRows.of(y);
-    float[] shift = row("residual", bias, acc.columns());
+    float[] shift = row(op, bias, acc.columns());
+    if (acc.type() == DType.FIXED) {
+      StreamRows target = StreamRows.of(acc);
+      return workers -> addFixed(workers, target, source, shift, sign, dropout);
+    }
+    FloatRows target = FloatRows.of(acc);
+    return workers -> {
+      add(workers, target, source, shift, sign, dropout);
+      return true;
+    };
+  }
+
+  private static void add(
+      Workers workers,
+      FloatRows target,
+      FloatRows source,
+      float[] shift,
+      int sign,
+      Dropout dropout) {
     int columns = target.columns;
     workers.forRange(
         target.rows,
@@ -37,13 +67,72 @@ final class Residual {
         });
   }
 
+  /** The same on a fixed-point stream; returns false if anything was saturated or NaN. */
+  private static boolean addFixed(
+      Workers workers,
+      StreamRows target,
+      FloatRows source,
+      float[] shift,
+      int sign,
+      Dropout dropout) {
+    int[] data = target.fixed;
+    int columns = target.columns;
+    AtomicBoolean inRange = new AtomicBoolean(true);
+    workers.forRange(
+        target.rows,
+        GRAIN,
+        (from, to) -> {
+          float[] factors = new float[columns];
+          boolean fits = true;
+          for (int i = from; i < to; i++) {
+            factors(factors, dropout, i, columns);
+            int t = target.at(i);
+            int s = source.at(i);
+            for (int j = 0; j < columns; j++) {
+              float addend = (source.data[s + j] + shift[j]) * factors[j];
+              long sum = data[t + j] + (long) sign * FixedPoint.fromFloat(addend);
+              data[t + j] = (int) Math.max(Integer.MIN_VALUE, Math.min(Integer.MAX_VALUE, sum));
+              fits &= data[t + j] == sum && FixedPoint.inRange(addend);
+            }
+          }
+          if (!fits) {
+            inRange.set(false);
+          }
+        });
+    return inRange.get();
+  }
+
+  /** Throws if a step left the range of FIXED. */
+  static void report(String op, Tensor acc, boolean inRange) {
+    if (!inRange) {
+      throw new BackendException(
+          op,
+          0,
+          false,
+          op
+              + ": the fixed-point stream acc "
+              + acc
+              + " left its range of +-2048 or got a NaN and was saturated, so this step cannot be"
+              + " taken back: discard it, and use F32 streams, smaller weights or a lower learning"
+              + " rate");
+    }
+  }
+
   static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
     Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
+    checkGradient(op, dY, dBias, dAcc);
+    gradient(workers, dY, dBias, dAcc, dropout);
+  }
+
+  static void checkGradient(String op, Tensor dY, Tensor dBias, Tensor dAcc) {
     same(op, "dY", dY, dAcc);
     if (dBias != null) {
       Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dAcc.columns());
     }
+  }
+
+  static void gradient(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     multiply(workers, dY, dAcc, 0, dropout);
     if (dBias != null) {
       biasGradient(workers, dBias, dY);

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.RandomPurpose;
@@ -24,7 +25,7 @@ final class AttentionCases {
 
   static List<Case> all() {
     List<Case> cases = new ArrayList<>();
-    cases.add(lshBuckets());
+    cases.addAll(List.of(lshBuckets(DType.F32), lshBuckets(DType.I8), lshSort()));
     for (boolean causal : new boolean[] {false, true}) {
       AttentionSpec spec =
           new AttentionSpec(
@@ -41,17 +42,34 @@ final class AttentionCases {
     return cases;
   }
 
-  private static Case lshBuckets() {
-    AttentionSpec spec = new AttentionSpec(SEQUENCES, 2, 5, 8, 1, 0, true, Dropout.NONE);
-    KernelCases table = new KernelCases();
+  private static KernelCases garbage(String name) {
     int[] garbage = new int[2 * 2 * 3 * 37];
     Arrays.fill(garbage, 77);
-    table.put(new Arg("buckets", Role.OUT, new long[] {2, 2, 3, 37}, garbage, false, false));
+    return new KernelCases()
+        .put(new Arg(name, Role.OUT, DType.I32, new long[] {2, 2, 3, 37}, garbage, false, false));
+  }
+
+  private static Case lshBuckets(DType rotations) {
+    AttentionSpec spec = new AttentionSpec(SEQUENCES, 2, 5, 8, 1, 0, true, Dropout.NONE);
+    KernelCases table = garbage("buckets").in("queryKeys", ROWS, WIDTH);
+    int columns = 3 * HASH.rotationColumns();
+    if (rotations == DType.I8) {
+      table.bytes("rotations", 2, columns, 5);
+    } else {
+      table.in("rotations", 2, 5, columns);
+    }
     return table
-        .in("queryKeys", ROWS, WIDTH)
-        .in("rotations", 2, 5, 3 * HASH.rotationColumns())
         .ints("keyMask", true, 2, 2, 37)
-        .call("lshBuckets", "", (k, t) -> k.lshBuckets(t[0], t[1], t[2], t[3], spec, HASH));
+        .call(
+            "lshBuckets",
+            "" + rotations,
+            (k, t) -> k.lshBuckets(t[0], t[1], t[2], t[3], spec, HASH));
+  }
+
+  private static Case lshSort() {
+    return garbage("order")
+        .ints("buckets", false, 9, 2, 2, 3, 37)
+        .call("lshSort", "", (k, t) -> k.lshSort(t[0], t[1], HASH));
   }
 
   private static KernelCases masks(KernelCases table) {

@@ -12,6 +12,7 @@ import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.EmbeddingSpec.Axis;
 import org.reformer4j.api.FeedForwardSpec;
+import org.reformer4j.api.FixedPoint;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
@@ -33,19 +34,41 @@ final class KernelCases {
   /**
    * A tensor of a call.
    *
-   * @param values float[] or int[]
+   * @param type element type; F32 and FIXED take their values as float[], I32 as int[], I8 as
+   *     byte[]
    * @param optional whether null is legal
    * @param anyRows whether any number of rows is legal
    */
   record Arg(
-      String name, Role role, long[] dims, Object values, boolean optional, boolean anyRows) {
-    DType type() {
-      return values instanceof int[] ? DType.I32 : DType.F32;
-    }
-
+      String name,
+      Role role,
+      DType type,
+      long[] dims,
+      Object values,
+      boolean optional,
+      boolean anyRows) {
     /** Whether the tensor may have gaps between its rows. */
     boolean mayBeStrided() {
-      return type() == DType.F32 && dims.length == 2;
+      return (type == DType.F32 || type == DType.FIXED) && dims.length == 2;
+    }
+
+    /** Returns the elements as {@link KernelTableTest} downloads them; not for I8. */
+    int[] bits() {
+      if (values instanceof int[] ints) {
+        return ints;
+      }
+      float[] floats = (float[]) values;
+      int[] bits = new int[floats.length];
+      for (int i = 0; i < bits.length; i++) {
+        bits[i] =
+            type == DType.FIXED ? FixedPoint.fromFloat(floats[i]) : Float.floatToIntBits(floats[i]);
+      }
+      return bits;
+    }
+
+    /** Returns the number behind such bits. */
+    double number(int bits) {
+      return type == DType.FIXED ? bits * 0x1p-20 : Float.intBitsToFloat(bits);
     }
   }
 
@@ -75,11 +98,20 @@ final class KernelCases {
   KernelCases() {}
 
   KernelCases put(Role role, String name, boolean optional, boolean anyRows, long... dims) {
+    return reals(role, name, DType.F32, optional, anyRows, dims);
+  }
+
+  KernelCases stream(Role role, String name, DType type, long... dims) {
+    return reals(role, name, type, false, false, dims);
+  }
+
+  private KernelCases reals(
+      Role role, String name, DType type, boolean optional, boolean anyRows, long... dims) {
     float[] values = new float[(int) Arrays.stream(dims).reduce(1, (a, b) -> a * b)];
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) random.nextGaussian();
     }
-    args.add(new Arg(name, role, dims, values, optional, anyRows));
+    args.add(new Arg(name, role, type, dims, values, optional, anyRows));
     return this;
   }
 
@@ -103,7 +135,14 @@ final class KernelCases {
   KernelCases ints(String name, boolean optional, int bound, long... dims) {
     int count = (int) Arrays.stream(dims).reduce(1, (a, b) -> a * b);
     int[] values = random.ints(count, 0, bound).toArray();
-    args.add(new Arg(name, Role.IN, dims, values, optional, false));
+    args.add(new Arg(name, Role.IN, DType.I32, dims, values, optional, false));
+    return this;
+  }
+
+  KernelCases bytes(String name, long... dims) {
+    byte[] values = new byte[(int) Arrays.stream(dims).reduce(1, (a, b) -> a * b)];
+    random.nextBytes(values);
+    args.add(new Arg(name, Role.IN, DType.I8, dims, values, false, false));
     return this;
   }
 
@@ -119,11 +158,11 @@ final class KernelCases {
       }
     }
     cases.addAll(List.of(addBias(), biasGradient(), dropout(), sumOfSquares()));
-    cases.addAll(List.of(layerNorm(), layerNormBackward(), residual(), residualBackward()));
     cases.addAll(List.of(embed(), embedBackward(), crossEntropy()));
     for (Activation activation : Activation.values()) {
       cases.addAll(List.of(feedForward(activation), feedForwardBackward(activation)));
     }
+    cases.addAll(StreamCases.all());
     cases.addAll(AttentionCases.all());
     return cases;
   }
@@ -164,51 +203,6 @@ final class KernelCases {
     return new KernelCases()
         .put(Role.IN, "x", false, true, ROWS, WIDTH)
         .call("sumOfSquares", "", (k, t) -> k.sumOfSquares(t[0]));
-  }
-
-  private static Case layerNorm() {
-    return new KernelCases()
-        .out("out", ROWS, WIDTH)
-        .in("x", ROWS, WIDTH)
-        .in("gain", WIDTH)
-        .in("bias", WIDTH)
-        .call("layerNorm", "", (k, t) -> k.layerNorm(t[0], t[1], t[2], t[3], 1e-5f));
-  }
-
-  private static Case layerNormBackward() {
-    return new KernelCases()
-        .add("dX", ROWS, WIDTH)
-        .add("dGain", WIDTH)
-        .add("dBias", WIDTH)
-        .in("dOut", ROWS, WIDTH)
-        .in("x", ROWS, WIDTH)
-        .in("gain", WIDTH)
-        .call(
-            "layerNormBackward",
-            "",
-            (k, t) -> k.layerNormBackward(t[0], t[1], t[2], t[3], t[4], t[5], 1e-5f));
-  }
-
-  private static Case residual() {
-    return new KernelCases()
-        .add("acc", ROWS, WIDTH)
-        .in("y", ROWS, WIDTH)
-        .put(Role.IN, "bias", true, false, WIDTH)
-        .call(
-            "residual",
-            "",
-            (k, t) -> k.residual(t[0], t[1], t[2], -1, mask(RandomPurpose.ATTENTION_OUTPUT)));
-  }
-
-  private static Case residualBackward() {
-    return new KernelCases()
-        .out("dY", ROWS, WIDTH)
-        .put(Role.ADD, "dBias", true, false, WIDTH)
-        .in("dAcc", ROWS, WIDTH)
-        .call(
-            "residualBackward",
-            "",
-            (k, t) -> k.residualBackward(t[0], t[1], t[2], mask(RandomPurpose.ATTENTION_OUTPUT)));
   }
 
   static final EmbeddingSpec EMBEDDING =

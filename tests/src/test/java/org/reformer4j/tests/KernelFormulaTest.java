@@ -3,6 +3,7 @@ package org.reformer4j.tests;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -31,6 +32,7 @@ class KernelFormulaTest {
           "layerNormBackward", new Backward("layerNorm", "dOut", 1, List.of("x", "gain", "bias")),
           // The gradient is that of +dropout(y + bias); the case subtracts.
           "residualBackward", new Backward("residual", "dAcc", -1, List.of("y", "bias")),
+          "residualInverse", new Backward("residual", "dAcc", -1, List.of("y", "bias")),
           "embedBackward",
               new Backward("embed", "dOut", 1, List.of("tokens", "table 0", "table 1")),
           "feedForwardBackward",
@@ -48,7 +50,15 @@ class KernelFormulaTest {
 
   static Stream<Arguments> forward() {
     return cases(
-        List.of("addBias", "layerNorm", "residual", "embed", "feedForward", "crossEntropy"));
+        List.of(
+            "addBias",
+            "layerNorm",
+            "residual",
+            "residualNorm",
+            "residualInverse",
+            "embed",
+            "feedForward",
+            "crossEntropy"));
   }
 
   static Stream<Arguments> backward() {
@@ -61,12 +71,13 @@ class KernelFormulaTest {
     Map<String, double[]> inputs = inputs(c);
     double[] expected = KernelFormulas.forward(c.op(), c.variant(), c, inputs);
     // The first parameter of every operation is its output.
-    int[] bits = KernelTableTest.run(name, c, 2, false, 5f).get(c.args().get(0).name());
+    Arg output = c.args().get(0);
+    int[] bits = KernelTableTest.run(name, c, 2, false, 5f).get(output.name());
     assertEquals(expected.length, bits.length);
     for (int i = 0; i < bits.length; i++) {
       assertEquals(
           expected[i],
-          Float.intBitsToFloat(bits[i]),
+          output.number(bits[i]),
           Tolerances.FORMULA * (1 + Math.abs(expected[i])),
           c + "[" + i + "]");
     }
@@ -127,10 +138,9 @@ class KernelFormulaTest {
     Map<String, double[]> inputs = new HashMap<>();
     for (Arg arg : c.args()) {
       if (arg.values() instanceof float[] values) {
+        int[] bits = arg.bits();
         double[] wide = new double[values.length];
-        for (int i = 0; i < values.length; i++) {
-          wide[i] = values[i];
-        }
+        Arrays.setAll(wide, i -> arg.number(bits[i]));
         inputs.put(arg.name(), wide);
       }
     }

@@ -19,7 +19,12 @@ final class KernelFormulas {
     return switch (op) {
       case "addBias" -> addBias(in.get("x"), in.get("bias"));
       case "layerNorm" -> layerNorm(in.get("x"), in.get("gain"), in.get("bias"));
-      case "residual" -> residual(in.get("acc"), in.get("y"), in.get("bias"));
+      case "residual", "residualInverse" -> residual(in.get("acc"), in.get("y"), in.get("bias"));
+      case "residualNorm" ->
+          layerNorm(
+              residual(in.get("acc"), in.get("y"), in.get("bias")),
+              in.get("gain"),
+              in.get("normBias"));
       case "embed" -> embed(ints(c, "ids"), ints(c, "positions"), in);
       case "feedForward" -> feedForward(Activation.valueOf(variant), in);
       case "crossEntropy" -> crossEntropy(in.get("logits"), ints(c, "targets"));

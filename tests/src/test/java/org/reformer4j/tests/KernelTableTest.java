@@ -35,7 +35,7 @@ class KernelTableTest {
   private static Tensor allocate(TensorScope scope, Arg arg, boolean strided) {
     if (strided && arg.mayBeStrided()) {
       return scope
-          .allocate(DType.F32, arg.dims()[0] + 2, arg.dims()[1] + 3)
+          .allocate(arg.type(), arg.dims()[0] + 2, arg.dims()[1] + 3)
           .rows(1, arg.dims()[0])
           .columns(2, arg.dims()[1]);
     }
@@ -45,20 +45,30 @@ class KernelTableTest {
   private static void upload(Backend backend, Tensor tensor, Object values) {
     if (values instanceof int[] ints) {
       backend.upload(tensor, ints);
+    } else if (values instanceof byte[] bytes) {
+      backend.upload(tensor, bytes);
     } else {
       backend.upload(tensor, (float[]) values);
     }
   }
 
-  /** Returns the elements of every tensor; float bits, so that == means the same bits. */
+  /**
+   * Returns the elements of every tensor but those of I8, which none writes; float bits, so that ==
+   * means the same bits.
+   */
   private static Map<String, int[]> download(Backend backend, Map<String, Tensor> tensors) {
     Map<String, int[]> all = new HashMap<>();
-    tensors.forEach((name, tensor) -> all.put(name, tensor == null ? null : bits(backend, tensor)));
+    tensors.forEach(
+        (name, tensor) -> {
+          if (tensor == null || tensor.type() != DType.I8) {
+            all.put(name, tensor == null ? null : bits(backend, tensor));
+          }
+        });
     return all;
   }
 
   private static int[] bits(Backend backend, Tensor tensor) {
-    if (tensor.type() == DType.I32) {
+    if (tensor.type() == DType.I32 || tensor.type() == DType.FIXED) {
       return backend.downloadInts(tensor);
     }
     float[] values = backend.download(tensor);
@@ -113,13 +123,8 @@ class KernelTableTest {
     assertSame(expected, run(name, c, 3, true, Float.NaN));
     for (Arg arg : c.args()) {
       int[] after = expected.get(arg.name());
-      if (arg.values() instanceof int[] ints) {
-        assertEquals(arg.role() == Role.IN, Arrays.equals(ints, after), arg.name());
-      } else {
-        boolean same = true;
-        for (int i = 0; i < after.length; i++) {
-          same &= Float.floatToIntBits(((float[]) arg.values())[i]) == after[i];
-        }
+      if (after != null) {
+        boolean same = Arrays.equals(arg.bits(), after);
         assertEquals(arg.role() == Role.IN, same, arg.name() + " is " + arg.role());
       }
     }
@@ -132,13 +137,15 @@ class KernelTableTest {
     Map<String, int[]> added = run(name, c, 2, false, 5f);
     for (Arg arg : c.args()) {
       if (arg.role() == Role.ADD) {
-        float[] base = (float[]) arg.values();
+        int[] base = arg.bits();
         for (int i = 0; i < base.length; i++) {
-          float sum = Float.intBitsToFloat(fresh.get(arg.name())[i]);
+          double sum = arg.number(fresh.get(arg.name())[i]);
+          // Sums of fixed-point numbers are exact.
+          boolean exact = arg.type() == DType.FIXED;
           assertEquals(
-              base[i] + sum,
-              Float.intBitsToFloat(added.get(arg.name())[i]),
-              Tolerances.OUTPUT * (1 + Math.abs(sum)),
+              arg.number(base[i]) + sum,
+              arg.number(added.get(arg.name())[i]),
+              exact ? 0 : Tolerances.OUTPUT * (1 + Math.abs(sum)),
               arg.name() + "[" + i + "]");
         }
       } else {
@@ -157,7 +164,7 @@ class KernelTableTest {
         rows[0]++;
         long[] columns = arg.dims().clone();
         columns[columns.length - 1]++;
-        DType other = arg.type() == DType.F32 ? DType.I32 : DType.F32;
+        DType other = arg.type() == DType.I32 ? DType.F32 : DType.I32;
         if (!arg.anyRows()) {
           refused(backend, scope, c, arg, scope.allocate(arg.type(), rows));
         }
@@ -172,14 +179,30 @@ class KernelTableTest {
     }
   }
 
-  private static void refused(Backend backend, TensorScope scope, Case c, Arg arg, Tensor wrong) {
+  static Stream<Case> all() {
+    return KernelCases.all().stream();
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("all")
+  void theReferenceDoesNotComputeOnBfloat16(Case c) {
+    try (Backend backend = TestBackends.reference();
+        TensorScope scope = backend.scope("test")) {
+      for (Arg arg : c.args()) {
+        String message = refused(backend, scope, c, arg, scope.allocate(DType.BF16, arg.dims()));
+        assertTrue(message.contains("does not compute on BF16"), message);
+      }
+    }
+  }
+
+  private static String refused(Backend backend, TensorScope scope, Case c, Arg arg, Tensor wrong) {
     Map<String, Tensor> tensors = tensors(backend, scope, c, false);
     tensors.put(arg.name(), wrong);
     if (wrong != null) {
-      if (wrong.type() == DType.F32) {
-        backend.fill(wrong, 2f);
-      } else {
-        backend.upload(wrong, new int[(int) wrong.elements()]);
+      switch (wrong.type()) {
+        case I32 -> backend.upload(wrong, new int[(int) wrong.elements()]);
+        case I8 -> backend.upload(wrong, new byte[(int) wrong.elements()]);
+        default -> backend.fill(wrong, 2f);
       }
     }
     Map<String, int[]> before = download(backend, tensors);
@@ -200,6 +223,7 @@ class KernelTableTest {
       assertTrue(message.contains(", got "), what + ": " + message);
     }
     assertSame(before, download(backend, tensors));
+    return message;
   }
 
   @ParameterizedTest(name = "{0} {1}")

@@ -1,0 +1,131 @@
+// Runs every operation once over the counting simulator and prints, per operation, what it moves:
+//   operation bytes-per-element sector-use extra-wavefronts-per-shared-request
+// An element is one of the [N, D] matrix, one key of the sort, or one element of the hashed vectors. Sector
+// use is the share of the bytes of touched 32-byte sectors that were asked for.
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "reformer_kernels.h"
+#include "simulator.h"
+
+namespace {
+
+rf_context* context = nullptr;
+
+void require(int status) {
+  if (status != 0) {
+    std::fprintf(stderr, "kernel_counters: %s\n", rf_status_text(status));
+    std::exit(1);
+  }
+}
+
+template <class T>
+T* device(int64_t count) {
+  void* address = nullptr;
+  require(rf_allocate(context, count * static_cast<int64_t>(sizeof(T)), &address));
+  std::vector<T> values(static_cast<size_t>(count));
+  uint32_t state = 1;
+  for (T& value : values) {
+    state = state * 1664525u + 1013904223u;
+    value = static_cast<T>(static_cast<int32_t>(state >> 24) - 128);
+  }
+  const int64_t bytes = count * static_cast<int64_t>(sizeof(T));
+  require(rf_upload(context, address, bytes, values.data(), bytes, bytes, 1));
+  return static_cast<T*>(address);
+}
+
+void count(const char* operation, int64_t elements, const std::function<int()>& call) {
+  sim::reset_counters();
+  sim::config().count = true;
+  require(call());
+  sim::config().count = false;
+  const sim::Counters c = sim::counters();
+  const double bytes = static_cast<double>(c.global_read_bytes + c.global_written_bytes);
+  const double sectors = static_cast<double>(c.global_read_sectors + c.global_written_sectors);
+  std::printf("%s %.2f %.2f %.2f\n", operation, bytes / static_cast<double>(elements),
+              sectors == 0 ? 1.0 : bytes / (32 * sectors),
+              c.shared_requests == 0 ? 0.0
+                                     : static_cast<double>(c.shared_extra_wavefronts) /
+                                           static_cast<double>(c.shared_requests));
+}
+
+void elementwise(int64_t columns, const char* suffix) {
+  const int64_t rows = 64;
+  const int64_t n = rows * columns;
+  int32_t* const fixed = device<int32_t>(n);
+  float* const stream = device<float>(n);
+  float* const gradient = device<float>(n);
+  float* const row = device<float>(columns);
+  float* const sums = device<float>(columns);
+  uint16_t* const y = device<uint16_t>(n);
+  uint16_t* const out = device<uint16_t>(n);
+  int8_t* const space = device<int8_t>(rf_layer_norm_backward_workspace(rows, columns) +
+                                       rf_residual_backward_workspace(rows, columns));
+  const std::string tail = suffix;
+  for (const int type : {RF_F32, RF_FIXED}) {
+    void* const acc = type == RF_F32 ? static_cast<void*>(stream) : fixed;
+    const std::string kind = (type == RF_F32 ? "_float" : "_fixed") + tail;
+    count(("residual_norm" + kind).c_str(), n, [&] {
+      return rf_residual_norm(context, out, columns, RF_BF16, acc, columns, type, y, columns, RF_BF16,
+                              row, row, row, 1e-5f, 1, rows, columns, 0, 0, 0, 0, 1.0f, nullptr);
+    });
+    count(("layer_norm_backward" + kind).c_str(), n, [&] {
+      return rf_layer_norm_backward(context, gradient, columns, sums, row, y, columns, RF_BF16, acc,
+                                    columns, type, row, 1e-5f, rows, columns, space);
+    });
+    count(("residual_backward" + kind).c_str(), n, [&] {
+      return rf_residual_backward(context, acc, columns, type, out, columns, RF_BF16, sums, y, columns,
+                                  RF_BF16, row, gradient, columns, rows, columns, 0, 0, 0, 0, 1.0f,
+                                  nullptr, space);
+    });
+  }
+}
+
+void lsh(int head_size, int rotation_type, const char* operation) {
+  const int length = 256;
+  const int32_t factors[2] = {16, 32};
+  uint16_t* const x = device<uint16_t>(int64_t{length} * head_size);
+  void* const rotations = rotation_type == RF_I8 ? static_cast<void*>(device<int8_t>(24 * head_size))
+                                                 : device<float>(24 * head_size);
+  int32_t* const buckets = device<int32_t>(length);
+  count(operation, int64_t{length} * head_size, [&] {
+    return rf_lsh_hash(context, buckets, x, head_size, RF_BF16, rotations, rotation_type, nullptr,
+                       nullptr, 1, length, 1, head_size, 1, factors, 2);
+  });
+}
+
+void sort(int64_t buckets, const char* operation) {
+  const int64_t length = 8192;
+  std::vector<int32_t> keys;
+  uint32_t state = 1;
+  for (int64_t i = 0; i < length; ++i) {
+    state = state * 1664525u + 1013904223u;
+    keys.push_back(static_cast<int32_t>(state >> 8) % static_cast<int32_t>(buckets));
+  }
+  int32_t* const keys_on = device<int32_t>(length);
+  require(rf_upload(context, keys_on, length * 4, keys.data(), length * 4, length * 4, 1));
+  int32_t* const order = device<int32_t>(length);
+  int8_t* const space = device<int8_t>(rf_lsh_sort_workspace(1, length, buckets));
+  count(operation, length, [&] {
+    return rf_lsh_sort(context, order, keys_on, 1, length, buckets, space);
+  });
+}
+
+}  // namespace
+
+int main() {
+  require(rf_context_create(0, &context));
+  elementwise(1024, "_1024");
+  elementwise(512, "_512");
+  elementwise(2048, "_2048");
+  lsh(64, RF_I8, "lsh_hash_integer_64");
+  lsh(128, RF_I8, "lsh_hash_integer_128");
+  lsh(64, RF_F32, "lsh_hash_float_64");
+  sort(256, "lsh_sort_256");
+  sort(2048, "lsh_sort_2048");
+  // The process ends here: what the device holds goes with it.
+  return 0;
+}

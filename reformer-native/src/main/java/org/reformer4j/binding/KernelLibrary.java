@@ -1,0 +1,212 @@
+package org.reformer4j.binding;
+
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.annotation.Cast;
+import org.bytedeco.javacpp.annotation.Name;
+import org.bytedeco.javacpp.annotation.Namespace;
+import org.bytedeco.javacpp.annotation.NoException;
+import org.bytedeco.javacpp.annotation.Platform;
+
+/**
+ * The functions of an open kernel library. Each method is the function of the same name in {@code
+ * reformer_kernels.h}, which says what it does; addresses are numbers, so that a call creates no
+ * object. A method returns the status of the function where that has one.
+ */
+@Platform(include = "reformer_library.h")
+@Name("rf_library")
+@NoException
+public final class KernelLibrary extends Pointer {
+  KernelLibrary(long address) {
+    this.address = address;
+  }
+
+  /**
+   * Opens a library with dlopen.
+   *
+   * @param path its file
+   * @param out receives the address for the constructor
+   * @param message receives the reason of a failure, a text that ends with 0
+   * @param capacity bytes of message
+   * @return 0, or -1 with a message
+   */
+  @Namespace
+  static native int rf_library_open(
+      String path, @Cast("rf_library**") long[] out, @Cast("char*") byte[] message, int capacity);
+
+  public native int rf_abi_version();
+
+  public native String rf_description();
+
+  public native int rf_device_count(int[] count);
+
+  public native String rf_status_name(int status);
+
+  public native String rf_status_text(int status);
+
+  public native int rf_status_fatal(int status);
+
+  public native int rf_context_create(int device, @Cast("rf_context**") long[] context);
+
+  public native int rf_context_destroy(@Cast("rf_context*") long context);
+
+  public native @Cast("void*") long rf_context_stream(@Cast("rf_context*") long context);
+
+  public native int rf_context_describe(
+      @Cast("rf_context*") long context, @Cast("char*") byte[] text, int capacity);
+
+  public native int rf_synchronize(@Cast("rf_context*") long context);
+
+  public native int rf_allocate(
+      @Cast("rf_context*") long context,
+      @Cast("int64_t") long bytes,
+      @Cast("void**") long[] address);
+
+  public native int rf_free(@Cast("rf_context*") long context, @Cast("void*") long address);
+
+  public native int rf_memory(
+      @Cast("rf_context*") long context,
+      @Cast("int64_t*") long[] freeBytes,
+      @Cast("int64_t*") long[] totalBytes);
+
+  public native int rf_upload(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long target,
+      @Cast("int64_t") long targetPitch,
+      @Cast("const void*") long source,
+      @Cast("int64_t") long sourcePitch,
+      @Cast("int64_t") long rowBytes,
+      @Cast("int64_t") long rows);
+
+  public native int rf_download(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long target,
+      @Cast("int64_t") long targetPitch,
+      @Cast("const void*") long source,
+      @Cast("int64_t") long sourcePitch,
+      @Cast("int64_t") long rowBytes,
+      @Cast("int64_t") long rows);
+
+  public native int rf_copy(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long target,
+      @Cast("int64_t") long targetPitch,
+      @Cast("const void*") long source,
+      @Cast("int64_t") long sourcePitch,
+      @Cast("int64_t") long rowBytes,
+      @Cast("int64_t") long rows);
+
+  public native int rf_fill(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long target,
+      @Cast("int64_t") long stride,
+      int type,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      float value);
+
+  public native int rf_residual_norm(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long out,
+      @Cast("int64_t") long outStride,
+      int outType,
+      @Cast("void*") long acc,
+      @Cast("int64_t") long accStride,
+      int accType,
+      @Cast("const void*") long y,
+      @Cast("int64_t") long yStride,
+      int yType,
+      @Cast("const float*") long bias,
+      @Cast("const float*") long gain,
+      @Cast("const float*") long normBias,
+      float epsilon,
+      int sign,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int32_t*") long overflow);
+
+  public native @Cast("int64_t") long rf_layer_norm_backward_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long columns);
+
+  public native int rf_layer_norm_backward(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long dx,
+      @Cast("int64_t") long dxStride,
+      @Cast("float*") long dgain,
+      @Cast("float*") long dbias,
+      @Cast("const void*") long dout,
+      @Cast("int64_t") long doutStride,
+      int doutType,
+      @Cast("const void*") long x,
+      @Cast("int64_t") long xStride,
+      int xType,
+      @Cast("const float*") long gain,
+      float epsilon,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("void*") long workspace);
+
+  public native @Cast("int64_t") long rf_residual_backward_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long columns);
+
+  public native int rf_residual_backward(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long acc,
+      @Cast("int64_t") long accStride,
+      int accType,
+      @Cast("void*") long dy,
+      @Cast("int64_t") long dyStride,
+      int dyType,
+      @Cast("float*") long dbias,
+      @Cast("const void*") long y,
+      @Cast("int64_t") long yStride,
+      int yType,
+      @Cast("const float*") long bias,
+      @Cast("const float*") long dacc,
+      @Cast("int64_t") long daccStride,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int32_t*") long overflow,
+      @Cast("void*") long workspace);
+
+  public native int rf_lsh_hash(
+      @Cast("rf_context*") long context,
+      @Cast("int32_t*") long buckets,
+      @Cast("const void*") long x,
+      @Cast("int64_t") long xStride,
+      int xType,
+      @Cast("const void*") long rotations,
+      int rotationType,
+      @Cast("const int32_t*") long keyMask,
+      @Cast("const int32_t*") long lengths,
+      int batch,
+      int stride,
+      int heads,
+      int headSize,
+      int rounds,
+      int[] factors,
+      int factorCount);
+
+  public native @Cast("int64_t") long rf_lsh_sort_workspace(
+      @Cast("int64_t") long segments,
+      @Cast("int64_t") long length,
+      @Cast("int64_t") long bucketCount);
+
+  public native int rf_lsh_sort(
+      @Cast("rf_context*") long context,
+      @Cast("int32_t*") long order,
+      @Cast("const int32_t*") long buckets,
+      @Cast("int64_t") long segments,
+      @Cast("int64_t") long length,
+      @Cast("int64_t") long bucketCount,
+      @Cast("void*") long workspace);
+}

@@ -1,0 +1,262 @@
+package org.reformer4j.cuda;
+
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+import org.reformer4j.binding.KernelLibrary;
+
+/**
+ * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only downloads and
+ * {@link #synchronize} wait.
+ */
+final class CudaBackend extends LaterKernels {
+  static final String NAME = "cuda";
+
+  private final Device device;
+  private final ExclusiveUse use = new ExclusiveUse();
+  private final CudaMemory memory;
+  private final Transfers transfers;
+  private final StreamRange range;
+  private final MatrixProducts products;
+  private final ResidualKernels residuals;
+  private final LshKernels lsh;
+  private final String description;
+  private boolean closed;
+
+  private CudaBackend(Device device, BackendOptions options) {
+    this.device = device;
+    this.description = device.describe();
+    this.memory = new CudaMemory(device, use, options.memoryLimitBytes());
+    this.products = new MatrixProducts(device, memory);
+    this.transfers = new Transfers(device, memory);
+    this.range = new StreamRange(device, transfers);
+    this.residuals = new ResidualKernels(device, memory, range);
+    this.lsh = new LshKernels(device, memory, transfers);
+  }
+
+  /** Opens the first device. */
+  static CudaBackend open(KernelLibrary kernels, BackendOptions options) {
+    Device device = Device.open(kernels);
+    CudaBackend backend = null;
+    try {
+      backend = new CudaBackend(device, options);
+      return backend;
+    } finally {
+      if (backend == null) {
+        device.close();
+      }
+    }
+  }
+
+  /** Runs one operation on a device that is there, by one thread at a time. */
+  private void exclusive(String op, Runnable body) {
+    use.run(
+        op,
+        () -> {
+          device.requireAlive(op);
+          body.run();
+        });
+  }
+
+  @Override
+  public String name() {
+    return NAME;
+  }
+
+  @Override
+  public String description() {
+    return description;
+  }
+
+  @Override
+  public void synchronize() {
+    exclusive(
+        "synchronize",
+        () -> {
+          device.synchronize("synchronize");
+          range.check("synchronize");
+        });
+  }
+
+  @Override
+  public void close() {
+    use.run("close", this::release);
+  }
+
+  private void release() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    try {
+      long left = memory.close();
+      if (left > 0) {
+        System.getLogger(CudaBackend.class.getName())
+            .log(
+                System.Logger.Level.WARNING,
+                "the cuda backend was closed while scopes held {0} bytes: close them first",
+                left);
+      }
+      range.close();
+      products.close();
+    } finally {
+      transfers.close();
+      device.close();
+    }
+  }
+
+  @Override
+  public TensorScope scope(String name) {
+    return new TensorScope(name, memory);
+  }
+
+  @Override
+  public long liveBytes() {
+    return memory.liveBytes();
+  }
+
+  @Override
+  public long peakBytes() {
+    return memory.peakBytes();
+  }
+
+  @Override
+  public void resetPeak() {
+    memory.resetPeak();
+  }
+
+  @Override
+  public void upload(Tensor target, float[] source) {
+    exclusive("upload", () -> transfers.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, int[] source) {
+    exclusive("upload", () -> transfers.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, byte[] source) {
+    exclusive("upload", () -> transfers.upload(target, source));
+  }
+
+  @Override
+  public float[] download(Tensor source) {
+    return use.call(
+        "download",
+        () -> {
+          device.requireAlive("download");
+          float[] values = transfers.download(source);
+          range.check("download");
+          return values;
+        });
+  }
+
+  @Override
+  public int[] downloadInts(Tensor source) {
+    return use.call(
+        "downloadInts",
+        () -> {
+          device.requireAlive("downloadInts");
+          int[] values = transfers.downloadInts(source);
+          range.check("downloadInts");
+          return values;
+        });
+  }
+
+  @Override
+  public void fill(Tensor target, float value) {
+    exclusive("fill", () -> transfers.fill(target, value));
+  }
+
+  @Override
+  public void copy(Tensor target, Tensor source) {
+    exclusive("copy", () -> transfers.copy(target, source));
+  }
+
+  @Override
+  public void gemm(Tensor c, Tensor a, boolean ta, Tensor b, boolean tb, float alpha, float beta) {
+    exclusive("gemm", () -> products.gemm(c, a, ta, b, tb, alpha, beta));
+  }
+
+  @Override
+  public void addBias(Tensor x, Tensor bias) {
+    exclusive("addBias", () -> residuals.addBias(x, bias));
+  }
+
+  @Override
+  public void biasGradient(Tensor dBias, Tensor dX) {
+    exclusive("biasGradient", () -> residuals.biasGradient(dBias, dX));
+  }
+
+  @Override
+  public void dropout(Tensor x, long firstRow, Dropout dropout) {
+    exclusive("dropout", () -> residuals.dropout(x, firstRow, dropout));
+  }
+
+  @Override
+  public void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
+    exclusive("layerNorm", () -> residuals.layerNorm(out, x, gain, bias, epsilon));
+  }
+
+  @Override
+  public void layerNormBackward(
+      Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon) {
+    exclusive(
+        "layerNormBackward",
+        () -> residuals.layerNormBackward(dX, dGain, dBias, dOut, x, gain, epsilon));
+  }
+
+  @Override
+  public void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+    exclusive("residual", () -> residuals.residual(acc, y, bias, sign, dropout));
+  }
+
+  @Override
+  public void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    exclusive(
+        "residualNorm",
+        () -> residuals.residualNorm(out, acc, y, bias, sign, dropout, gain, normBias, epsilon));
+  }
+
+  @Override
+  public void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
+    exclusive(
+        "residualInverse", () -> residuals.residualInverse(acc, dY, dBias, y, bias, dAcc, dropout));
+  }
+
+  @Override
+  public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
+    exclusive("residualBackward", () -> residuals.residualBackward(dY, dBias, dAcc, dropout));
+  }
+
+  @Override
+  public void lshBuckets(
+      Tensor buckets,
+      Tensor queryKeys,
+      Tensor rotations,
+      Tensor keyMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    exclusive(
+        "lshBuckets", () -> lsh.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash));
+  }
+
+  @Override
+  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+    exclusive("lshSort", () -> lsh.lshSort(order, buckets, hash));
+  }
+}

@@ -1,0 +1,114 @@
+package org.reformer4j.cuda;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.bytedeco.cuda.cublas.cublasLtContext;
+import org.bytedeco.cuda.global.cublas;
+import org.reformer4j.binding.KernelLibraries;
+import org.reformer4j.binding.LibraryException;
+
+/**
+ * NVIDIA's libraries, as bytedeco's classes load them. The only place where these classes are first
+ * touched: a class that could not be loaded gives its reason only once, so that it is kept here.
+ */
+final class NvidiaLibraries {
+  private static final String JAR = "org.bytedeco:cuda:linux-x86_64";
+  private static final List<String> BINDINGS =
+      List.of(
+          "/org/bytedeco/javacpp/linux-x86_64/libjnijavacpp.so",
+          "/org/bytedeco/cuda/linux-x86_64/libjnicudart.so",
+          "/org/bytedeco/cuda/linux-x86_64/libjnicublas.so");
+  private static final List<String> LIBRARIES =
+      List.of("libcuda.so.1", "libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13");
+
+  private static boolean probed;
+  private static String reason;
+
+  private NvidiaLibraries() {}
+
+  /** Returns why cuBLASLt cannot be used, or nothing; the same in every call. */
+  static synchronized Optional<String> problem() {
+    if (!probed) {
+      reason = probe();
+      probed = true;
+    }
+    return Optional.ofNullable(reason);
+  }
+
+  private static String probe() {
+    try {
+      for (String binding : BINDINGS) {
+        KernelLibraries.checkResource(binding, JAR);
+      }
+      for (String name : LIBRARIES) {
+        for (Path folder : folders()) {
+          Path file = folder.resolve(name);
+          if (Files.exists(file)) {
+            KernelLibraries.check(file);
+            break;
+          }
+        }
+      }
+      return create();
+    } catch (LibraryException e) {
+      return e.getMessage();
+    } catch (LinkageError e) {
+      return advice(LibraryException.rootCause(e));
+    }
+  }
+
+  /** Creates and destroys a handle: only now it is certain that cuBLASLt works. */
+  private static String create() {
+    try (cublasLtContext handle = new cublasLtContext()) {
+      int status = cublas.cublasLtCreate(handle);
+      if (status != cublas.CUBLAS_STATUS_SUCCESS) {
+        return "cublasLtCreate fails: " + CublasStatus.name(status);
+      }
+      cublas.cublasLtDestroy(handle);
+      return null;
+    }
+  }
+
+  /** Where the dynamic linker looks, in its order, as far as that can be known. */
+  private static List<Path> folders() {
+    List<Path> folders = new ArrayList<>();
+    String path = System.getenv().getOrDefault("LD_LIBRARY_PATH", "");
+    for (String folder : path.split(":")) {
+      if (!folder.isEmpty()) {
+        folders.add(Path.of(folder));
+      }
+    }
+    for (String folder :
+        List.of(
+            "/usr/local/cuda/lib64",
+            "/usr/lib/wsl/lib",
+            "/lib/x86_64-linux-gnu",
+            "/usr/lib/x86_64-linux-gnu",
+            "/lib64",
+            "/usr/lib64",
+            "/usr/lib",
+            "/usr/local/lib")) {
+      folders.add(Path.of(folder));
+    }
+    return folders;
+  }
+
+  /** Adds what to do about a library that the dynamic linker did not find. */
+  private static String advice(String cause) {
+    if (cause.contains("libcuda.so")) {
+      return cause + ": install NVIDIA's driver (580 or newer)";
+    }
+    if (cause.contains("libcudart") || cause.contains("libcublas")) {
+      return cause
+          + ": install CUDA 13's runtime libraries and cuBLAS (packages cuda-cudart-13-0 and"
+          + " libcublas-13-0) or add their folder to LD_LIBRARY_PATH";
+    }
+    if (cause.contains("jnicudart") || cause.contains("jnicublas")) {
+      return cause + ": add " + JAR;
+    }
+    return cause;
+  }
+}

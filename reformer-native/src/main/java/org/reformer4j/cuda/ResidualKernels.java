@@ -1,0 +1,279 @@
+package org.reformer4j.cuda;
+
+import org.reformer4j.api.Arguments;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.Philox;
+import org.reformer4j.api.Tensor;
+
+/** The reversible residual step, its gradient, and the elementwise pieces of it. */
+final class ResidualKernels {
+  private static final DType[] STREAM = {DType.F32, DType.FIXED};
+
+  private final Device device;
+  private final CudaMemory memory;
+  private final StreamRange range;
+
+  ResidualKernels(Device device, CudaMemory memory, StreamRange range) {
+    this.device = device;
+    this.memory = memory;
+    this.range = range;
+  }
+
+  void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+    String op = "residual";
+    checkStep(op, acc, y, bias, sign);
+    forward(op, Rows.NONE, acc, rows(y), bias, sign, dropout, null, null, 0);
+  }
+
+  void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    String op = "residualNorm";
+    checkStep(op, acc, y, bias, sign);
+    Arguments.flat(op, "gain", gain, DType.F32, "[D]", acc.columns());
+    same(op, "out", out, acc);
+    Arguments.flat(op, "normBias", normBias, DType.F32, "[D]", acc.columns());
+    forward(op, rows(out), acc, rows(y), bias, sign, dropout, gain, normBias, epsilon);
+  }
+
+  void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
+    String op = "layerNorm";
+    Arguments.oneOf(op, "x", x, "[N, D]", STREAM);
+    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
+    same(op, "out", out, x);
+    Arguments.flat(op, "bias", bias, DType.F32, "[D]", x.columns());
+    forward(op, rows(out), x, Rows.NONE, null, 1, Dropout.NONE, gain, bias, epsilon);
+  }
+
+  void layerNormBackward(
+      Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon) {
+    String op = "layerNormBackward";
+    Arguments.oneOf(op, "x", x, "[N, D]", STREAM);
+    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
+    same(op, "dX", dX, x);
+    same(op, "dOut", dOut, x);
+    Arguments.flat(op, "dGain", dGain, DType.F32, "[D]", x.columns());
+    Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", x.columns());
+    long toDx = memory.address(dX);
+    long toDout = memory.address(dOut);
+    long workspace =
+        memory.workspace(device.kernels().rf_layer_norm_backward_workspace(x.rows(), x.columns()));
+    device.check(
+        op,
+        x.toString(),
+        device
+            .kernels()
+            .rf_layer_norm_backward(
+                device.context(),
+                toDx,
+                dX.rowStride(),
+                memory.address(dGain),
+                memory.address(dBias),
+                toDout,
+                dOut.rowStride(),
+                ElementTypes.code(dOut),
+                memory.address(x),
+                x.rowStride(),
+                ElementTypes.code(x),
+                memory.address(gain),
+                epsilon,
+                x.rows(),
+                x.columns(),
+                workspace));
+  }
+
+  void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
+    String op = "residualBackward";
+    Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
+    same(op, "dY", dY, dAcc);
+    if (dBias != null) {
+      Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dAcc.columns());
+    }
+    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout);
+  }
+
+  void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
+    String op = "residualInverse";
+    checkStep(op, acc, y, bias, -1);
+    Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
+    same(op, "dAcc", dAcc, acc);
+    same(op, "dY", dY, acc);
+    if (dBias != null) {
+      Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", acc.columns());
+    }
+    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout);
+  }
+
+  /** x + bias is a residual step whose y is the same row everywhere. */
+  void addBias(Tensor x, Tensor bias) {
+    String op = "addBias";
+    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
+    Arguments.flat(op, "bias", bias, DType.F32, "[D]", x.columns());
+    Rows same = new Rows(memory.address(bias), 0, ElementTypes.code(bias));
+    forward(op, Rows.NONE, x, same, null, 1, Dropout.NONE, null, null, 0);
+  }
+
+  void biasGradient(Tensor dBias, Tensor dX) {
+    String op = "biasGradient";
+    Arguments.typed(op, "dX", dX, DType.F32, "[N, D]");
+    Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dX.columns());
+    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE);
+  }
+
+  /** Multiplying by the mask is the gradient of a residual step, from a copy. */
+  void dropout(Tensor x, long firstRow, Dropout dropout) {
+    String op = "dropout";
+    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
+    if (dropout.isNone() || x.elements() == 0) {
+      return;
+    }
+    if (firstRow != 0) {
+      throw new UnsupportedOperationException(
+          "dropout: the cuda backend begins masks at row 0 only, got firstRow "
+              + firstRow
+              + "; use the reference backend (--backend reference)");
+    }
+    long rowBytes = x.columns() * Float.BYTES;
+    // The workspace of the gradient comes first, the copy behind it.
+    long before =
+        device.kernels().rf_residual_backward_workspace(x.rows(), x.columns()) + 255 & ~255L;
+    long copy = memory.workspace(before + x.rows() * rowBytes) + before;
+    Rows target = rows(x);
+    device.check(
+        op,
+        x.toString(),
+        device
+            .kernels()
+            .rf_copy(
+                device.context(),
+                copy,
+                rowBytes,
+                target.address(),
+                x.rowStride() * Float.BYTES,
+                rowBytes,
+                x.rows()));
+    Rows source = new Rows(copy, x.columns(), target.type());
+    backward(op, null, target, null, Rows.NONE, null, x, source, dropout);
+  }
+
+  private void forward(
+      String op,
+      Rows out,
+      Tensor acc,
+      Rows y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    Rows stream = rows(acc);
+    int status =
+        device
+            .kernels()
+            .rf_residual_norm(
+                device.context(),
+                out.address(),
+                out.stride(),
+                out.type(),
+                stream.address(),
+                stream.stride(),
+                stream.type(),
+                y.address(),
+                y.stride(),
+                y.type(),
+                memory.addressOrNull(bias),
+                memory.addressOrNull(gain),
+                memory.addressOrNull(normBias),
+                epsilon,
+                sign,
+                acc.rows(),
+                acc.columns(),
+                dropout.stream().seed(),
+                (int) dropout.stream().step(),
+                counter(dropout.stream()),
+                (int) dropout.threshold(),
+                dropout.scale(),
+                y.address() == 0 ? 0 : range.flag(op, acc));
+    device.check(op, acc.toString(), status);
+  }
+
+  /** The gradient; acc and y are absent where nothing is recomputed. */
+  private void backward(
+      String op,
+      Tensor acc,
+      Rows dY,
+      Tensor dBias,
+      Rows y,
+      Tensor bias,
+      Tensor shape,
+      Rows dAcc,
+      Dropout dropout) {
+    Rows stream = acc == null ? Rows.NONE : rows(acc);
+    long toBias = memory.addressOrNull(dBias);
+    long workspace =
+        memory.workspace(
+            device.kernels().rf_residual_backward_workspace(shape.rows(), shape.columns()));
+    int status =
+        device
+            .kernels()
+            .rf_residual_backward(
+                device.context(),
+                stream.address(),
+                stream.stride(),
+                stream.type(),
+                dY.address(),
+                dY.stride(),
+                dY.type(),
+                toBias,
+                y.address(),
+                y.stride(),
+                y.type(),
+                memory.addressOrNull(bias),
+                dAcc.address(),
+                dAcc.stride(),
+                shape.rows(),
+                shape.columns(),
+                dropout.stream().seed(),
+                (int) dropout.stream().step(),
+                counter(dropout.stream()),
+                (int) dropout.threshold(),
+                dropout.scale(),
+                range.flag(op, acc),
+                workspace);
+    device.check(op, shape.toString(), status);
+  }
+
+  /** The last word of the Philox counter. */
+  private static int counter(Philox.Stream stream) {
+    return stream.layer() << 8 | stream.purpose().ordinal();
+  }
+
+  private Rows rows(Tensor tensor) {
+    return Rows.of(memory, tensor);
+  }
+
+  private static void checkStep(String op, Tensor acc, Tensor y, Tensor bias, int sign) {
+    if (sign != 1 && sign != -1) {
+      throw new IllegalArgumentException(op + ": sign must be +1 or -1, got " + sign);
+    }
+    Arguments.oneOf(op, "acc", acc, "[N, D]", STREAM);
+    same(op, "y", y, acc);
+    if (bias != null) {
+      Arguments.flat(op, "bias", bias, DType.F32, "[D]", acc.columns());
+    }
+  }
+
+  private static void same(String op, String name, Tensor tensor, Tensor like) {
+    Arguments.matrix(op, name, tensor, DType.F32, "[N, D]", like.rows(), like.columns());
+  }
+}

@@ -1,0 +1,31 @@
+package org.reformer4j.reference;
+
+import org.reformer4j.api.Arguments;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.Tensor;
+
+/** acc -= dropout(y + bias), dY = dropout(dAcc), dBias += column sums of dY, in this order. */
+final class ResidualInverse {
+  private static final String OP = "residualInverse";
+
+  private ResidualInverse() {}
+
+  static void run(
+      Workers workers,
+      Tensor acc,
+      Tensor dY,
+      Tensor dBias,
+      Tensor y,
+      Tensor bias,
+      Tensor dAcc,
+      Dropout dropout) {
+    Residual.Step step = Residual.step(OP, acc, y, bias, -1, dropout);
+    Arguments.matrix(OP, "dAcc", dAcc, DType.F32, "[N, D]", acc.rows(), acc.columns());
+    Residual.checkGradient(OP, dY, dBias, dAcc);
+    boolean inRange = step.run(workers);
+    // y has been read: dY may be the same tensor.
+    Residual.gradient(workers, dY, dBias, dAcc, dropout);
+    Residual.report(OP, acc, inRange);
+  }
+}

@@ -1,0 +1,30 @@
+package org.reformer4j.reference;
+
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.Tensor;
+
+/** acc += sign * dropout(y + bias), then out = LayerNorm(acc): one operation after the other. */
+final class ResidualNorm {
+  private static final String OP = "residualNorm";
+
+  private ResidualNorm() {}
+
+  static void run(
+      Workers workers,
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    Residual.Step step = Residual.step(OP, acc, y, bias, sign, dropout);
+    LayerNorm.Forward norm =
+        LayerNorm.forward(OP, out, "acc", acc, gain, "normBias", normBias, epsilon);
+    boolean inRange = step.run(workers);
+    norm.run(workers);
+    Residual.report(OP, acc, inRange);
+  }
+}

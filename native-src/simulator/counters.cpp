@@ -19,8 +19,8 @@ namespace {
 
 enum class Kind : uint8_t { kGlobalRead, kGlobalWrite, kShared };
 
-// An access of a thread to memory: lanes of a warp that come to the same place for the same time make
-// one request, whenever they come.
+// An access of a thread to memory: lanes of a warp that come to the same place for the same time
+// make one request, whenever they come.
 struct Access {
   int lane;
   uintptr_t address;
@@ -37,8 +37,8 @@ struct RequestKey {
 };
 
 Counters g_counters;
-std::map<RequestKey, std::vector<Access>> g_requests;       // of the running block
-std::map<std::pair<int, Place>, uint64_t> g_visits;  // by thread and place
+std::map<RequestKey, std::vector<Access>> g_requests;  // of the running block
+std::map<std::pair<int, Place>, uint64_t> g_visits;    // by thread and place
 
 void note(Kind kind, const void* address, size_t bytes, const void* place, int line) {
   const int thread = block().running_number();

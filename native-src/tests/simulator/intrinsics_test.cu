@@ -93,7 +93,8 @@ __global__ void arrays(int* out) {
   const int b = filled<8>();
   rf::Shared<int> all = rf::shared_cast<int>(first + 0);
   const bool apart = all.get() != rf::shared_cast<int>(second).get();
-  if (threadIdx.x == 0) out[blockIdx.x] = a + 10 * b + (apart ? 100 : 0) + (first[0] == -1 ? 1000 : 0);
+  if (threadIdx.x == 0)
+    out[blockIdx.x] = a + 10 * b + (apart ? 100 : 0) + (first[0] == -1 ? 1000 : 0);
 }
 
 // The last of the blocks adds up what all have written.

@@ -15,7 +15,8 @@ constexpr uint32_t kAll = 0xffffffffu;
 
 __device__ int thread() { return static_cast<int>(threadIdx.x); }
 
-// ---- races ----------------------------------------------------------------------------------------
+// ---- races
+// ----------------------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void missing_barrier(float* out) {
@@ -65,7 +66,8 @@ __global__ void race_of_blocks(float* out) {
   if (thread() == 0) out[CORRECT ? blockIdx.x : 0] = static_cast<float>(blockIdx.x);
 }
 
-// ---- asynchronous copies --------------------------------------------------------------------------
+// ---- asynchronous copies
+// --------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void missing_copy_wait(float* out, const float* in) {
@@ -108,7 +110,8 @@ __global__ void misaligned_copy(const float* in) {
   if (thread() == 0) rf::copy_async16(tile + (CORRECT ? 4 : 2), in);
 }
 
-// ---- memory ---------------------------------------------------------------------------------------
+// ---- memory
+// ---------------------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void out_of_shared(float* out, int index) {
@@ -162,7 +165,8 @@ __global__ void uninitialized_global(float* out, const float* unwritten, const f
   out[thread()] = CORRECT ? in[thread()] : unwritten[thread()];
 }
 
-// ---- divergence -----------------------------------------------------------------------------------
+// ---- divergence
+// -----------------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void barrier_in_branch() {
@@ -216,7 +220,8 @@ __global__ void different_collectives() {
   }
 }
 
-// ---- cases ----------------------------------------------------------------------------------------
+// ---- cases
+// ----------------------------------------------------------------------------------------
 
 using Values = std::vector<float>;
 
@@ -239,14 +244,14 @@ struct Case {
 };
 
 // The kernel, with and without its mistake, on one block of 64 threads.
-#define CASE_OF(suffix, correct, kernel, blocks, bytes, expected, ...)                      \
-  {                                                                                         \
-    #kernel suffix, [](float* out, const float* in) {                                       \
-      (void)out;                                                                            \
-      (void)in;                                                                             \
-      RF_LAUNCH(kernel<correct>, blocks, kThreads, bytes, nullptr, ##__VA_ARGS__);          \
-    }, expected                                                                             \
-  }
+#define CASE_OF(suffix, correct, kernel, blocks, bytes, expected, ...)            \
+  {#kernel suffix,                                                                \
+   [](float* out, const float* in) {                                              \
+     (void)out;                                                                   \
+     (void)in;                                                                    \
+     RF_LAUNCH(kernel<correct>, blocks, kThreads, bytes, nullptr, ##__VA_ARGS__); \
+   },                                                                             \
+   expected}
 #define CASES(...) CASE_OF("", false, __VA_ARGS__), CASE_OF("_ok", true, __VA_ARGS__)
 
 Values swapped() {
@@ -280,8 +285,8 @@ std::vector<Case> cases() {
       CASES(out_of_local, 1, 0, constant(1.0f), out, 8),
       CASES(misaligned_vector, 1, 0, {}, out, in),
       CASES(uninitialized_shared, 1, 0, constant(1.0f), out),
-      CASES(uninitialized_global, 1, 0, ramp(0, kThreads), out,
-            test::Device<float>(kThreads).get(), in),
+      CASES(uninitialized_global, 1, 0, ramp(0, kThreads), out, test::Device<float>(kThreads).get(),
+            in),
       CASES(barrier_in_branch, 1, 0, {}),
       CASES(different_barriers, 1, 0, {}),
       CASES(barrier_against_shuffle, 1, 0, {}),

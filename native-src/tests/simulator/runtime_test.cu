@@ -1,5 +1,5 @@
-// The runtime: memory that is counted and limited, launches that are refused, a device that is lost,
-// launches from many OS threads.
+// The runtime: memory that is counted and limited, launches that are refused, a device that is
+// lost, launches from many OS threads.
 #include <cstring>
 #include <thread>
 

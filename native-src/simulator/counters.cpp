@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstdio>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -142,6 +142,24 @@ void count_end_of_block() {
   }
   g_requests.clear();
   g_visits.clear();
+}
+
+void print_counters(const char* kernel, const Counters& before) {
+  const Counters& now = g_counters;
+  auto since = [&](uint64_t Counters::* counter) {
+    return static_cast<unsigned long long>(now.*counter - before.*counter);
+  };
+  std::fprintf(stderr,
+               "simulator: %s: %llu blocks; read %llu bytes, %llu sectors, %llu requests; "
+               "written %llu bytes, %llu sectors, %llu requests; shared %llu requests, %llu extra "
+               "wavefronts; %llu mma, %llu barriers, %llu collectives, %llu atomics\n",
+               kernel, since(&Counters::blocks), since(&Counters::global_read_bytes),
+               since(&Counters::global_read_sectors), since(&Counters::global_read_requests),
+               since(&Counters::global_written_bytes), since(&Counters::global_written_sectors),
+               since(&Counters::global_write_requests), since(&Counters::shared_requests),
+               since(&Counters::shared_extra_wavefronts), since(&Counters::mma),
+               since(&Counters::barriers), since(&Counters::collectives),
+               since(&Counters::atomics));
 }
 
 }  // namespace sim

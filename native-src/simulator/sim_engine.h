@@ -34,11 +34,14 @@ struct Config {
   bool all_threads_at_barriers = true;
   // Whether launches are counted, see Counters. Slow.
   bool count = false;
+  // Whether each counted launch is also printed to stderr, by the kernel's name.
+  bool print_counters = false;
   // Bytes of stack of a CUDA thread.
   size_t stack_bytes = 256 * 1024;
 };
 
-// First read from SIM_ORDER (forward, reverse, random), SIM_SEED and SIM_ASYNC (lazy, eager).
+// First read from SIM_ORDER (forward, reverse, random), SIM_SEED, SIM_ASYNC (lazy, eager) and
+// SIM_COUNT (1: count and print).
 Config& config();
 
 // Sums over the launches since the last reset that ran with config().count.

@@ -2,6 +2,7 @@
 //
 //   planted_bugs NAME           runs a kernel as SIM_ORDER and the like say; prints what is wrong
 //   planted_bugs NAME orders    runs it in several orders; prints whether the results agree
+//   planted_bugs correct        runs all correct versions; fails if a value is wrong
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -49,6 +50,16 @@ __global__ void syncwarp_across_warps(float* out) {
   tile[t ^ 1] = static_cast<float>(t);
   __syncwarp();
   out[t] = tile[CORRECT ? t : t ^ 32];
+}
+
+// Lanes of a warp do not run in step.
+template <bool CORRECT>
+__global__ void missing_syncwarp(float* out) {
+  RF_SHARED_ARRAY(float, tile, kThreads);
+  const int t = thread();
+  tile[t ^ 1] = static_cast<float>(t);
+  if (CORRECT) __syncwarp();
+  out[t] = tile[t];
 }
 
 template <bool CORRECT>
@@ -274,6 +285,7 @@ std::vector<Case> cases() {
       CASES(missing_barrier, 1, 0, rotated(), out),
       CASES(write_after_read, 1, 0, rotated(), out),
       CASES(syncwarp_across_warps, 1, 0, swapped(), out),
+      CASES(missing_syncwarp, 1, 0, swapped(), out),
       CASES(non_atomic_add, 2, 0, {}, reinterpret_cast<int*>(out)),
       CASES(race_of_blocks, 2, 0, {}, out),
       CASES(missing_copy_wait, 1, 0, ramp(0, kThreads), out, in),
@@ -306,7 +318,8 @@ Values run(const Case& c) {
   return out.values();
 }
 
-void run_once(const Case& c) {
+// How many values are wrong.
+int run_once(const Case& c) {
   const Values values = run(c);
   int wrong = 0;
   int nan = 0;
@@ -314,7 +327,8 @@ void run_once(const Case& c) {
     wrong += !(values[i] == c.expected[i]);
     nan += std::isnan(values[i]);
   }
-  std::printf("%d values are wrong, %d are NaN\n", wrong, nan);
+  std::printf("%s: %d values are wrong, %d are NaN\n", c.name, wrong, nan);
+  return wrong;
 }
 
 void run_orders(const Case& c) {
@@ -331,15 +345,23 @@ void run_orders(const Case& c) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string name = argc > 1 ? argv[1] : "";
+  int found = 0;
+  int wrong = 0;
   for (const Case& c : cases()) {
-    if (argc < 2 || std::strcmp(c.name, argv[1]) != 0) continue;
+    const std::string kernel = c.name;
+    const bool correct = kernel.size() > 3 && kernel.substr(kernel.size() - 3) == "_ok";
+    if (kernel != name && !(name == "correct" && correct)) continue;
+    ++found;
     if (argc > 2) {
       run_orders(c);
     } else {
-      run_once(c);
+      wrong += run_once(c);
     }
-    return 0;
   }
-  std::fprintf(stderr, "usage: planted_bugs NAME [orders]\n");
-  return 2;
+  if (found == 0) {
+    std::fprintf(stderr, "usage: planted_bugs NAME [orders]\n");
+    return 2;
+  }
+  return name == "correct" && wrong > 0 ? 1 : 0;
 }

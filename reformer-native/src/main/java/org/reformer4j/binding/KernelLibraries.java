@@ -105,6 +105,16 @@ public final class KernelLibraries {
     try (NativeBundle.Extracted extracted = NativeBundle.Extracted.of(content)) {
       System.load(extracted.file().toString());
     }
+    int version = KernelLibrary.RF_ABI_VERSION();
+    if (version != KernelLibrary.ABI_VERSION) {
+      throw new LibraryException(
+          BINDING
+              + " has ABI version "
+              + version
+              + ", needed is "
+              + KernelLibrary.ABI_VERSION
+              + ": take all jars of one version");
+    }
     bound = true;
   }
 

@@ -2,6 +2,7 @@ package org.reformer4j.binding;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.annotation.Cast;
+import org.bytedeco.javacpp.annotation.MemberGetter;
 import org.bytedeco.javacpp.annotation.Name;
 import org.bytedeco.javacpp.annotation.Namespace;
 import org.bytedeco.javacpp.annotation.NoException;
@@ -16,9 +17,17 @@ import org.bytedeco.javacpp.annotation.Platform;
 @Name("rf_library")
 @NoException
 public final class KernelLibrary extends Pointer {
+  /** {@code RF_ABI_VERSION} of the header that this class was written for. */
+  static final int ABI_VERSION = 1;
+
   KernelLibrary(long address) {
     this.address = address;
   }
+
+  /** Returns {@code RF_ABI_VERSION} of the header that the JNI library was compiled with. */
+  @Namespace
+  @MemberGetter
+  static native int RF_ABI_VERSION();
 
   /**
    * Opens a library with dlopen.
@@ -127,6 +136,7 @@ public final class KernelLibrary extends Pointer {
       @Cast("uint32_t") int dropoutStream,
       @Cast("uint32_t") int dropoutThreshold,
       float dropoutScale,
+      long dropoutFirstRow,
       @Cast("int32_t*") long overflow);
 
   public native @Cast("int64_t") long rf_layer_norm_backward_workspace(
@@ -175,6 +185,7 @@ public final class KernelLibrary extends Pointer {
       @Cast("uint32_t") int dropoutStream,
       @Cast("uint32_t") int dropoutThreshold,
       float dropoutScale,
+      long dropoutFirstRow,
       @Cast("int32_t*") long overflow,
       @Cast("void*") long workspace);
 
@@ -193,7 +204,7 @@ public final class KernelLibrary extends Pointer {
       int heads,
       int headSize,
       int rounds,
-      int[] factors,
+      @Cast("const int32_t*") int[] factors,
       int factorCount);
 
   public native @Cast("int64_t") long rf_lsh_sort_workspace(

@@ -35,7 +35,13 @@ public final class LibraryException extends Exception {
       root = root.getCause();
     }
     if (root instanceof ClassNotFoundException || root instanceof NoClassDefFoundError) {
-      return "the Java class " + root.getMessage() + " is missing on the class path";
+      String name = String.valueOf(root.getMessage()).replace('/', '.');
+      return "the Java class " + name + " is missing on the class path";
+    }
+    if (root instanceof UnsatisfiedLinkError && String.valueOf(root.getMessage()).startsWith("'")) {
+      // Java names the method only.
+      return "the JNI library is another one than was built for these classes, it lacks "
+          + root.getMessage();
     }
     return root.getMessage() != null ? root.getMessage() : root.toString();
   }

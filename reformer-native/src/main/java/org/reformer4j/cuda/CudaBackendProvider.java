@@ -52,6 +52,7 @@ public final class CudaBackendProvider implements BackendProvider {
   public BackendStatus probe() {
     try {
       KernelLibrary library = library();
+      SystemLibraries.check(SystemLibraries.DRIVER);
       int[] count = new int[1];
       int status = library.rf_device_count(count);
       Optional<String> problem =

@@ -1,8 +1,5 @@
 package org.reformer4j.cuda;
 
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.bytedeco.cuda.cublas.cublasLtContext;
@@ -22,7 +19,7 @@ final class NvidiaLibraries {
           "/org/bytedeco/cuda/linux-x86_64/libjnicudart.so",
           "/org/bytedeco/cuda/linux-x86_64/libjnicublas.so");
   private static final List<String> LIBRARIES =
-      List.of("libcuda.so.1", "libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13");
+      List.of("libcudart.so.13", "libcublasLt.so.13", "libcublas.so.13");
 
   private static boolean probed;
   private static String reason;
@@ -43,14 +40,8 @@ final class NvidiaLibraries {
       for (String binding : BINDINGS) {
         KernelLibraries.checkResource(binding, JAR);
       }
-      for (String name : LIBRARIES) {
-        for (Path folder : folders()) {
-          Path file = folder.resolve(name);
-          if (Files.exists(file)) {
-            KernelLibraries.check(file);
-            break;
-          }
-        }
+      for (String library : LIBRARIES) {
+        SystemLibraries.check(library);
       }
       return create();
     } catch (LibraryException e) {
@@ -70,30 +61,6 @@ final class NvidiaLibraries {
       cublas.cublasLtDestroy(handle);
       return null;
     }
-  }
-
-  /** Where the dynamic linker looks, in its order, as far as that can be known. */
-  private static List<Path> folders() {
-    List<Path> folders = new ArrayList<>();
-    String path = System.getenv().getOrDefault("LD_LIBRARY_PATH", "");
-    for (String folder : path.split(":")) {
-      if (!folder.isEmpty()) {
-        folders.add(Path.of(folder));
-      }
-    }
-    for (String folder :
-        List.of(
-            "/usr/local/cuda/lib64",
-            "/usr/lib/wsl/lib",
-            "/lib/x86_64-linux-gnu",
-            "/usr/lib/x86_64-linux-gnu",
-            "/lib64",
-            "/usr/lib64",
-            "/usr/lib",
-            "/usr/local/lib")) {
-      folders.add(Path.of(folder));
-    }
-    return folders;
   }
 
   /** Adds what to do about a library that the dynamic linker did not find. */

@@ -97,7 +97,7 @@ final class ResidualKernels {
     if (dBias != null) {
       Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dAcc.columns());
     }
-    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout);
+    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout, 0);
   }
 
   void residualInverse(
@@ -110,7 +110,7 @@ final class ResidualKernels {
     if (dBias != null) {
       Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", acc.columns());
     }
-    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout);
+    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout, 0);
   }
 
   /** x + bias is a residual step whose y is the same row everywhere. */
@@ -126,43 +126,16 @@ final class ResidualKernels {
     String op = "biasGradient";
     Arguments.typed(op, "dX", dX, DType.F32, "[N, D]");
     Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dX.columns());
-    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE);
+    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE, 0);
   }
 
-  /** Multiplying by the mask is the gradient of a residual step, from a copy. */
+  /** Multiplying by the mask is the gradient of a residual step. */
   void dropout(Tensor x, long firstRow, Dropout dropout) {
     String op = "dropout";
     Arguments.typed(op, "x", x, DType.F32, "[N, D]");
-    if (dropout.isNone() || x.elements() == 0) {
-      return;
+    if (!dropout.isNone()) {
+      backward(op, null, rows(x), null, Rows.NONE, null, x, rows(x), dropout, firstRow);
     }
-    if (firstRow != 0) {
-      throw new UnsupportedOperationException(
-          "dropout: the cuda backend begins masks at row 0 only, got firstRow "
-              + firstRow
-              + "; use the reference backend (--backend reference)");
-    }
-    long rowBytes = x.columns() * Float.BYTES;
-    // The workspace of the gradient comes first, the copy behind it.
-    long before =
-        device.kernels().rf_residual_backward_workspace(x.rows(), x.columns()) + 255 & ~255L;
-    long copy = memory.workspace(before + x.rows() * rowBytes) + before;
-    Rows target = rows(x);
-    device.check(
-        op,
-        x.toString(),
-        device
-            .kernels()
-            .rf_copy(
-                device.context(),
-                copy,
-                rowBytes,
-                target.address(),
-                x.rowStride() * Float.BYTES,
-                rowBytes,
-                x.rows()));
-    Rows source = new Rows(copy, x.columns(), target.type());
-    backward(op, null, target, null, Rows.NONE, null, x, source, dropout);
   }
 
   private void forward(
@@ -203,6 +176,7 @@ final class ResidualKernels {
                 counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
+                0,
                 y.address() == 0 ? 0 : range.flag(op, acc));
     device.check(op, acc.toString(), status);
   }
@@ -217,7 +191,8 @@ final class ResidualKernels {
       Tensor bias,
       Tensor shape,
       Rows dAcc,
-      Dropout dropout) {
+      Dropout dropout,
+      long firstRow) {
     Rows stream = acc == null ? Rows.NONE : rows(acc);
     long toBias = memory.addressOrNull(dBias);
     long workspace =
@@ -248,6 +223,7 @@ final class ResidualKernels {
                 counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
+                firstRow,
                 range.flag(op, acc),
                 workspace);
     device.check(op, shape.toString(), status);

@@ -1,6 +1,5 @@
 package org.reformer4j.cuda;
 
-import java.nio.file.Path;
 import java.util.Random;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
@@ -8,18 +7,16 @@ import org.reformer4j.api.BackendProvider;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
+import org.reformer4j.tests.TestBackends;
 
 /** The CUDA backend over kernels that run on the CPU, and tensors for tests of it. */
 final class SimulatedCuda {
-  /** True in the test run that has the stand-ins for NVIDIA's libraries. */
-  static final String PROPERTY = "reformer.fakecuda";
+  static final String PROPERTY = TestBackends.FAKE_CUDA;
 
   private SimulatedCuda() {}
 
   static BackendProvider provider() {
-    return new CudaBackendProvider(
-        Path.of(System.getProperty("reformer.native.install"))
-            .resolve("lib/libreformer_cuda_simulated.so"));
+    return TestBackends.simulatedCuda();
   }
 
   static Backend open() {

@@ -31,7 +31,7 @@ class BackendsTest {
     TensorScope scope = backend.scope("test");
     Tensor tensor = scope.allocate(DType.F32, 3, 4);
     backend.fill(tensor, 1.5f);
-    assertEquals(12 * 2.25, backend.sumOfSquares(tensor));
+    assertEquals(1.5f, backend.download(tensor)[11]);
     assertEquals(48, backend.liveBytes());
     scope.close();
     assertEquals(0, backend.liveBytes());

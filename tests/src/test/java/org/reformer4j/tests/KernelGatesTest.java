@@ -32,9 +32,12 @@ class KernelGatesTest {
   private static final double CONFLICTS = 0.05;
 
   private static final Pattern ENTRY =
-      Pattern.compile("entry function '\\S*?\\d([a-z_]+_kernel)(?:ILi(\\d+)E)?\\S*' for 'sm_(\\d+)'");
-  private static final Pattern SPILLS = Pattern.compile("(\\d+) bytes stack frame, (\\d+) .*, (\\d+)");
-  private static final Pattern USED = Pattern.compile("Used (\\d+) registers(?:.*?(\\d+) bytes smem)?");
+      Pattern.compile(
+          "entry function '\\S*?\\d([a-z_]+_kernel)(?:ILi(\\d+)E)?\\S*' for 'sm_(\\d+)'");
+  private static final Pattern SPILLS =
+      Pattern.compile("(\\d+) bytes stack frame, (\\d+) .*, (\\d+)");
+  private static final Pattern USED =
+      Pattern.compile("Used (\\d+) registers(?:.*?(\\d+) bytes smem)?");
 
   @Test
   void compiledKernelsTakeNoMoreThanDocumented() throws IOException {
@@ -52,7 +55,8 @@ class KernelGatesTest {
         current = measured.computeIfAbsent(name, key -> new double[3]);
         row = entry.group(3).equals("80") ? 0 : 1;
       } else if (spills.find()) {
-        assertEquals("0 0 0", spills.group(1) + " " + spills.group(2) + " " + spills.group(3), line);
+        assertEquals(
+            "0 0 0", spills.group(1) + " " + spills.group(2) + " " + spills.group(3), line);
       } else if (used.find()) {
         current[row] = Math.max(current[row], Double.parseDouble(used.group(1)));
         double shared = used.group(2) == null ? 0 : Double.parseDouble(used.group(2));
@@ -90,7 +94,8 @@ class KernelGatesTest {
     measured.forEach((name, values) -> rows.add(row(name, values, format)));
     String advice =
         "; if this is meant, docs/kernels.md should say:\n" + String.join("\n", rows) + "\n";
-    assertEquals(documented.keySet(), measured.keySet(), () -> "kernels of table " + table + advice);
+    assertEquals(
+        documented.keySet(), measured.keySet(), () -> "kernels of table " + table + advice);
     measured.forEach(
         (name, values) -> {
           double[] limits = documented.get(name);
@@ -101,8 +106,7 @@ class KernelGatesTest {
             boolean worse =
                 allowance < 0 ? values[i] < limits[i] + slack : values[i] > limits[i] + slack;
             assertTrue(
-                !worse,
-                name + " is worse than documented: " + row(name, values, format) + advice);
+                !worse, name + " is worse than documented: " + row(name, values, format) + advice);
           }
         });
   }
@@ -119,8 +123,7 @@ class KernelGatesTest {
         inside = false;
       } else if (inside && line.startsWith("| `")) {
         String[] cells = line.substring(2, line.length() - 2).split(" \\| ");
-        double[] values =
-            Arrays.stream(cells).skip(1).mapToDouble(Double::parseDouble).toArray();
+        double[] values = Arrays.stream(cells).skip(1).mapToDouble(Double::parseDouble).toArray();
         rows.put(cells[0].replace("`", ""), values);
       }
     }

@@ -13,8 +13,8 @@ bool waits(const Thread& thread) {
 }
 
 bool same_wait(const Thread& a, const Thread& b) {
-  return a.state == b.state && a.line == b.line && a.mask == b.mask && std::strcmp(a.what, b.what) == 0 &&
-         std::strcmp(a.file, b.file) == 0;
+  return a.state == b.state && a.line == b.line && a.mask == b.mask &&
+         std::strcmp(a.what, b.what) == 0 && std::strcmp(a.file, b.file) == 0;
 }
 
 const char* plural(int count) { return count == 1 ? "thread" : "threads"; }
@@ -64,8 +64,8 @@ const char* Block::why_nothing_runs() const {
     for (size_t j = i / 32 * 32; j < i; ++j) {
       const Thread& a = threads_[i];
       const Thread& b = threads_[j];
-      if (a.state == State::kInCollective && b.state == State::kInCollective &&
-          a.mask != b.mask && (a.mask & b.mask) != 0) {
+      if (a.state == State::kInCollective && b.state == State::kInCollective && a.mask != b.mask &&
+          (a.mask & b.mask) != 0) {
         return "lanes of one warp wait with different masks that overlap";
       }
     }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <cstdio>
 #include <map>
 #include <tuple>
 #include <vector>
@@ -19,8 +19,8 @@ namespace {
 
 enum class Kind : uint8_t { kGlobalRead, kGlobalWrite, kShared };
 
-// An access of a thread to memory: lanes of a warp that come to the same place for the same time make
-// one request, whenever they come.
+// An access of a thread to memory: lanes of a warp that come to the same place for the same time
+// make one request, whenever they come.
 struct Access {
   int lane;
   uintptr_t address;
@@ -37,8 +37,8 @@ struct RequestKey {
 };
 
 Counters g_counters;
-std::map<RequestKey, std::vector<Access>> g_requests;       // of the running block
-std::map<std::pair<int, Place>, uint64_t> g_visits;  // by thread and place
+std::map<RequestKey, std::vector<Access>> g_requests;  // of the running block
+std::map<std::pair<int, Place>, uint64_t> g_visits;    // by thread and place
 
 void note(Kind kind, const void* address, size_t bytes, const void* place, int line) {
   const int thread = block().running_number();
@@ -142,6 +142,24 @@ void count_end_of_block() {
   }
   g_requests.clear();
   g_visits.clear();
+}
+
+void print_counters(const char* kernel, const Counters& before) {
+  const Counters& now = g_counters;
+  auto since = [&](uint64_t Counters::* counter) {
+    return static_cast<unsigned long long>(now.*counter - before.*counter);
+  };
+  std::fprintf(stderr,
+               "simulator: %s: %llu blocks; read %llu bytes, %llu sectors, %llu requests; "
+               "written %llu bytes, %llu sectors, %llu requests; shared %llu requests, %llu extra "
+               "wavefronts; %llu mma, %llu barriers, %llu collectives, %llu atomics\n",
+               kernel, since(&Counters::blocks), since(&Counters::global_read_bytes),
+               since(&Counters::global_read_sectors), since(&Counters::global_read_requests),
+               since(&Counters::global_written_bytes), since(&Counters::global_written_sectors),
+               since(&Counters::global_write_requests), since(&Counters::shared_requests),
+               since(&Counters::shared_extra_wavefronts), since(&Counters::mma),
+               since(&Counters::barriers), since(&Counters::collectives),
+               since(&Counters::atomics));
 }
 
 }  // namespace sim

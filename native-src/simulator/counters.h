@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "sim_engine.h"
+
 namespace sim {
 
 void count_launch(uint64_t blocks, uint64_t threads);
@@ -11,6 +13,8 @@ void count_launch(uint64_t blocks, uint64_t threads);
 void count_end_of_block();
 void count_barrier();
 void count_collective();
+// Prints what has been counted since `before`.
+void print_counters(const char* kernel, const Counters& before);
 
 }  // namespace sim
 

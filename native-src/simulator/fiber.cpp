@@ -8,7 +8,11 @@
 
 #include "sanitizers.h"
 
-#if !defined(__x86_64__)
+// RF_SIM_UCONTEXT: the portable switch, for tests of it.
+#if !defined(__x86_64__) && !defined(RF_SIM_UCONTEXT)
+#define RF_SIM_UCONTEXT
+#endif
+#if defined(RF_SIM_UCONTEXT)
 #include <ucontext.h>
 #endif
 
@@ -37,7 +41,7 @@ void start() {
 
 }  // namespace
 
-#if defined(__x86_64__)
+#if !defined(RF_SIM_UCONTEXT)
 
 // Saves the registers that a call preserves, changes stacks, restores. `pop; jmp` instead of `ret`:
 // the processor would predict a return to the wrong place, which costs as much as all the rest.
@@ -112,6 +116,8 @@ void release_context(Fiber& fiber) { delete static_cast<ucontext_t*>(fiber.stack
 
 void adopt_thread(Fiber& fiber) {
   g_launcher = &fiber;
+  fiber.stack = nullptr;  // unknown until the first switch
+  fiber.stack_bytes = 0;
 #if defined(RF_SIM_THREAD)
   fiber.thread_sanitizer = __tsan_get_current_fiber();
 #endif

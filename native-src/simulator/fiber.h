@@ -12,16 +12,15 @@ struct Fiber {
   size_t stack_bytes = 0;
   void* thread_sanitizer = nullptr;
   void* fake_stack = nullptr;  // AddressSanitizer's
-  int owner = -1;              // the CUDA thread that is on it, for the engine
 };
 
-// A fiber without a stack of its own that stands for the calling OS thread.
+// Makes a fiber without a stack of its own stand for the calling OS thread.
 void adopt_thread(Fiber& fiber);
 // A fiber with a stack and a guard page below it.
 Fiber* create_fiber(size_t stack_bytes);
 void destroy_fiber(Fiber* fiber);
-// Makes the next switch to the fiber call entry(), which must never return. Whatever was on the stack
-// is forgotten. ThreadSanitizer gets a new thread, created by the calling one.
+// Makes the next switch to the fiber call entry(), which must never return. Whatever was on the
+// stack is forgotten. ThreadSanitizer gets a new thread, created by the calling one.
 void prepare_fiber(Fiber& fiber, void (*entry)());
 // Takes that thread away from ThreadSanitizer.
 void forget_thread(Fiber& fiber);

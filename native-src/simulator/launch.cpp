@@ -52,6 +52,11 @@ Config config_from_environment() {
       refuse_setting("SIM_ASYNC", async);
     }
   }
+  if (const char* count = std::getenv("SIM_COUNT")) {
+    if (std::strcmp(count, "1") != 0) refuse_setting("SIM_COUNT", count);
+    c.count = true;
+    c.print_counters = true;
+  }
   return c;
 }
 
@@ -127,7 +132,9 @@ void run_grid(const LaunchSpec& spec) {
   counting = config().count;
   shared_memory().begin_launch(spec.shared_bytes);
   block().begin_launch(spec);
+  const Counters before = counters();
   run_blocks(spec);
+  if (counting && config().print_counters) print_counters(spec.name, before);
   block().end_launch();
   shared_memory().end_launch();
   counting = false;

@@ -13,9 +13,9 @@ constexpr size_t kDefaultDynamicShared = 48 * 1024;
 constexpr size_t kMostShared = 163 * 1024;
 constexpr size_t kMostStaticShared = 48 * 1024;
 
-// Every array is an allocation of its own and of exact size, so that AddressSanitizer sees both ends.
-// It is full of 0xff when a block gets it: NaN, or -1. With a sanitizer no two blocks get the same
-// memory: a block would seem to race with the one before.
+// Every array is an allocation of its own and of exact size, so that AddressSanitizer sees both
+// ends. It is full of 0xff when a block gets it: NaN, or -1. With a sanitizer no two blocks get the
+// same memory: a block would seem to race with the one before.
 class SharedMemory {
  public:
   void begin_launch(size_t dynamic_bytes);

@@ -84,8 +84,8 @@ inline int atomicCAS(int* p, int expected, int v) {
   return sim::atomic_update<uint32_t>(p, [=](int old) { return old == expected ? v : old; });
 }
 inline unsigned int atomicCAS(unsigned int* p, unsigned int expected, unsigned int v) {
-  return sim::atomic_update<uint32_t>(
-      p, [=](unsigned int old) { return old == expected ? v : old; });
+  return sim::atomic_update<uint32_t>(p,
+                                      [=](unsigned int old) { return old == expected ? v : old; });
 }
 
 #endif

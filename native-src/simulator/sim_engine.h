@@ -34,11 +34,14 @@ struct Config {
   bool all_threads_at_barriers = true;
   // Whether launches are counted, see Counters. Slow.
   bool count = false;
+  // Whether each counted launch is also printed to stderr, by the kernel's name.
+  bool print_counters = false;
   // Bytes of stack of a CUDA thread.
   size_t stack_bytes = 256 * 1024;
 };
 
-// First read from SIM_ORDER (forward, reverse, random), SIM_SEED and SIM_ASYNC (lazy, eager).
+// First read from SIM_ORDER (forward, reverse, random), SIM_SEED, SIM_ASYNC (lazy, eager) and
+// SIM_COUNT (1: count and print).
 Config& config();
 
 // Sums over the launches since the last reset that ran with config().count.
@@ -46,8 +49,8 @@ struct Counters {
   uint64_t launches = 0;
   uint64_t blocks = 0;
   uint64_t threads = 0;
-  // Through rf::load, rf::store and copy_async16. A request is one access of all lanes of a warp; it
-  // touches sectors of 32 bytes.
+  // Through rf::load, rf::store and copy_async16. A request is one access of all lanes of a warp;
+  // it touches sectors of 32 bytes.
   uint64_t global_read_bytes = 0;
   uint64_t global_read_requests = 0;
   uint64_t global_read_sectors = 0;
@@ -58,10 +61,11 @@ struct Counters {
   // needs anyway.
   uint64_t shared_requests = 0;
   uint64_t shared_extra_wavefronts = 0;
-  uint64_t mma = 0;          // warp-wide tensor core instructions
-  uint64_t barriers = 0;     // __syncthreads, once per block
-  uint64_t collectives = 0;  // shuffles, ballots, __syncwarp, ldmatrix4, mma: once per group of lanes
-  uint64_t atomics = 0;      // per thread
+  uint64_t mma = 0;       // warp-wide tensor core instructions
+  uint64_t barriers = 0;  // __syncthreads, once per block
+  uint64_t collectives =
+      0;                 // shuffles, ballots, __syncwarp, ldmatrix4, mma: once per group of lanes
+  uint64_t atomics = 0;  // per thread
 };
 
 Counters counters();

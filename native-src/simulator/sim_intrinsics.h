@@ -58,7 +58,8 @@ template <class T>
 T __shfl_xor_sync(uint32_t mask, T value, int bits, int width = 32, SIM_PLACE) {
   return sim::shuffle(
       "__shfl_xor_sync", mask, value, width,
-      [=](int own, int, int last) { return (own ^ bits) <= last ? (own ^ bits) : own; }, file, line);
+      [=](int own, int, int last) { return (own ^ bits) <= last ? (own ^ bits) : own; }, file,
+      line);
 }
 template <class T>
 T __shfl_up_sync(uint32_t mask, T value, unsigned int delta, int width = 32, SIM_PLACE) {

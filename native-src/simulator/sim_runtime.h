@@ -1,5 +1,5 @@
-// The part of the CUDA runtime that context.cu uses, over host memory. Streams are always idle: every
-// call has done its work when it returns.
+// The part of the CUDA runtime that context.cu uses, over host memory. Streams are always idle:
+// every call has done its work when it returns.
 #ifndef REFORMER_SIM_RUNTIME_H
 #define REFORMER_SIM_RUNTIME_H
 

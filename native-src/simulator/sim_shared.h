@@ -58,16 +58,15 @@ Shared<U> shared_cast(Shared<T> array) {
 
 // The address of the static variable tells the uses of the macro apart, also those in different
 // instances of a template, which are different arrays in CUDA too.
-#define RF_SHARED_ARRAY(T, name, count)                                               \
-  ::rf::Shared<T> name(static_cast<T*>(::sim::shared_array(                           \
-      [] {                                                                            \
-        static char key;                                                              \
-        return &key;                                                                  \
-      }(),                                                                            \
+#define RF_SHARED_ARRAY(T, name, count)                     \
+  ::rf::Shared<T> name(static_cast<T*>(::sim::shared_array( \
+      [] {                                                  \
+        static char key;                                    \
+        return &key;                                        \
+      }(),                                                  \
       sizeof(T) * static_cast<size_t>(count), #name, __FILE__, __LINE__)))
 
 #define RF_DYNAMIC_SHARED(T, name) \
-  ::rf::Shared<T> name(            \
-      static_cast<T*>(::sim::shared_array(nullptr, 0, #name, __FILE__, __LINE__)))
+  ::rf::Shared<T> name(static_cast<T*>(::sim::shared_array(nullptr, 0, #name, __FILE__, __LINE__)))
 
 #endif

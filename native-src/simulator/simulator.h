@@ -1,5 +1,5 @@
-// CUDA for the host: kernels compiled by g++ or clang++ include this instead of the CUDA headers and
-// run on the CPU, one thread at a time. No file of the CUDA toolkit is needed. See README.md.
+// CUDA for the host: kernels compiled by g++ or clang++ include this instead of the CUDA headers
+// and run on the CPU, one thread at a time. No file of the CUDA toolkit is needed. See README.md.
 #ifndef REFORMER_SIMULATOR_H
 #define REFORMER_SIMULATOR_H
 

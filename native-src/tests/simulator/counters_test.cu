@@ -74,9 +74,8 @@ void test_global() {
   c = count([&] { RF_LAUNCH(read_strided<float>, 1, 64, 0, nullptr, in.get(), out.get(), 1); });
   CHECK(c.global_read_requests == 2 && c.global_read_sectors == 8);
   const test::Device<float4> wide(64);
-  c = count([&] {
-    RF_LAUNCH(read_strided<float4>, 1, 32, 0, nullptr, wide.get(), wide.get() + 32, 1);
-  });
+  c = count(
+      [&] { RF_LAUNCH(read_strided<float4>, 1, 32, 0, nullptr, wide.get(), wide.get() + 32, 1); });
   CHECK(c.global_read_requests == 1 && c.global_read_sectors == 16);
 }
 

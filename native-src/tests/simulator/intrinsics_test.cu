@@ -93,7 +93,8 @@ __global__ void arrays(int* out) {
   const int b = filled<8>();
   rf::Shared<int> all = rf::shared_cast<int>(first + 0);
   const bool apart = all.get() != rf::shared_cast<int>(second).get();
-  if (threadIdx.x == 0) *out = a + 10 * b + (apart ? 100 : 0) + (first[0] == -1 ? 1000 : 0);
+  if (threadIdx.x == 0)
+    out[blockIdx.x] = a + 10 * b + (apart ? 100 : 0) + (first[0] == -1 ? 1000 : 0);
 }
 
 // The last of the blocks adds up what all have written.
@@ -125,9 +126,9 @@ void test_kernels() {
   RF_LAUNCH(indices, dim3(2, 3, 4), dim3(4, 3, 2), 0, nullptr, seen.get());
   CHECK(seen.values() == std::vector<int>(24 * 24, 1));
 
-  const test::Device<int> out(1);
+  const test::Device<int> out(3);
   RF_LAUNCH(arrays, 3, 2, 0, nullptr, out.get());
-  CHECK(out.values()[0] == 1184);
+  CHECK(out.values() == std::vector<int>(3, 1184));
 
   const test::Device<int> parts(8);
   const test::Device<unsigned int> arrived(std::vector<unsigned int>(1, 0));

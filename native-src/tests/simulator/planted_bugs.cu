@@ -2,6 +2,7 @@
 //
 //   planted_bugs NAME           runs a kernel as SIM_ORDER and the like say; prints what is wrong
 //   planted_bugs NAME orders    runs it in several orders; prints whether the results agree
+//   planted_bugs correct        runs all correct versions; fails if a value is wrong
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -15,7 +16,8 @@ constexpr uint32_t kAll = 0xffffffffu;
 
 __device__ int thread() { return static_cast<int>(threadIdx.x); }
 
-// ---- races ----------------------------------------------------------------------------------------
+// ---- races
+// ----------------------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void missing_barrier(float* out) {
@@ -50,6 +52,16 @@ __global__ void syncwarp_across_warps(float* out) {
   out[t] = tile[CORRECT ? t : t ^ 32];
 }
 
+// Lanes of a warp do not run in step.
+template <bool CORRECT>
+__global__ void missing_syncwarp(float* out) {
+  RF_SHARED_ARRAY(float, tile, kThreads);
+  const int t = thread();
+  tile[t ^ 1] = static_cast<float>(t);
+  if (CORRECT) __syncwarp();
+  out[t] = tile[t];
+}
+
 template <bool CORRECT>
 __global__ void non_atomic_add(int* sum) {
   if (CORRECT) {
@@ -65,7 +77,8 @@ __global__ void race_of_blocks(float* out) {
   if (thread() == 0) out[CORRECT ? blockIdx.x : 0] = static_cast<float>(blockIdx.x);
 }
 
-// ---- asynchronous copies --------------------------------------------------------------------------
+// ---- asynchronous copies
+// --------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void missing_copy_wait(float* out, const float* in) {
@@ -105,10 +118,11 @@ __global__ void stage_reuse(float* out, const float* in, int steps) {
 template <bool CORRECT>
 __global__ void misaligned_copy(const float* in) {
   RF_SHARED_ARRAY(float, tile, 8);
-  rf::copy_async16(tile + (CORRECT ? 4 : 2), in);
+  if (thread() == 0) rf::copy_async16(tile + (CORRECT ? 4 : 2), in);
 }
 
-// ---- memory ---------------------------------------------------------------------------------------
+// ---- memory
+// ---------------------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void out_of_shared(float* out, int index) {
@@ -139,7 +153,8 @@ __global__ void out_of_local(float* out, int index) {
   volatile float values[8];
   for (int i = 0; i < 8; ++i) values[i] = 1.0f;
   __syncthreads();
-  out[thread()] = values[CORRECT ? index - 1 : index];
+  volatile float* pointer = values;  // an index of the array itself would be found without it
+  out[thread()] = pointer[CORRECT ? index - 1 : index];
 }
 
 template <bool CORRECT>
@@ -161,7 +176,8 @@ __global__ void uninitialized_global(float* out, const float* unwritten, const f
   out[thread()] = CORRECT ? in[thread()] : unwritten[thread()];
 }
 
-// ---- divergence -----------------------------------------------------------------------------------
+// ---- divergence
+// -----------------------------------------------------------------------------------
 
 template <bool CORRECT>
 __global__ void barrier_in_branch() {
@@ -215,7 +231,8 @@ __global__ void different_collectives() {
   }
 }
 
-// ---- cases ----------------------------------------------------------------------------------------
+// ---- cases
+// ----------------------------------------------------------------------------------------
 
 using Values = std::vector<float>;
 
@@ -238,14 +255,14 @@ struct Case {
 };
 
 // The kernel, with and without its mistake, on one block of 64 threads.
-#define CASE_OF(suffix, correct, kernel, blocks, bytes, expected, ...)                      \
-  {                                                                                         \
-    #kernel suffix, [](float* out, const float* in) {                                       \
-      (void)out;                                                                            \
-      (void)in;                                                                             \
-      RF_LAUNCH(kernel<correct>, blocks, kThreads, bytes, nullptr, ##__VA_ARGS__);          \
-    }, expected                                                                             \
-  }
+#define CASE_OF(suffix, correct, kernel, blocks, bytes, expected, ...)            \
+  {#kernel suffix,                                                                \
+   [](float* out, const float* in) {                                              \
+     (void)out;                                                                   \
+     (void)in;                                                                    \
+     RF_LAUNCH(kernel<correct>, blocks, kThreads, bytes, nullptr, ##__VA_ARGS__); \
+   },                                                                             \
+   expected}
 #define CASES(...) CASE_OF("", false, __VA_ARGS__), CASE_OF("_ok", true, __VA_ARGS__)
 
 Values swapped() {
@@ -268,6 +285,7 @@ std::vector<Case> cases() {
       CASES(missing_barrier, 1, 0, rotated(), out),
       CASES(write_after_read, 1, 0, rotated(), out),
       CASES(syncwarp_across_warps, 1, 0, swapped(), out),
+      CASES(missing_syncwarp, 1, 0, swapped(), out),
       CASES(non_atomic_add, 2, 0, {}, reinterpret_cast<int*>(out)),
       CASES(race_of_blocks, 2, 0, {}, out),
       CASES(missing_copy_wait, 1, 0, ramp(0, kThreads), out, in),
@@ -279,8 +297,8 @@ std::vector<Case> cases() {
       CASES(out_of_local, 1, 0, constant(1.0f), out, 8),
       CASES(misaligned_vector, 1, 0, {}, out, in),
       CASES(uninitialized_shared, 1, 0, constant(1.0f), out),
-      CASES(uninitialized_global, 1, 0, ramp(0, kThreads), out,
-            test::Device<float>(kThreads).get(), in),
+      CASES(uninitialized_global, 1, 0, ramp(0, kThreads), out, test::Device<float>(kThreads).get(),
+            in),
       CASES(barrier_in_branch, 1, 0, {}),
       CASES(different_barriers, 1, 0, {}),
       CASES(barrier_against_shuffle, 1, 0, {}),
@@ -300,7 +318,8 @@ Values run(const Case& c) {
   return out.values();
 }
 
-void run_once(const Case& c) {
+// How many values are wrong.
+int run_once(const Case& c) {
   const Values values = run(c);
   int wrong = 0;
   int nan = 0;
@@ -308,7 +327,8 @@ void run_once(const Case& c) {
     wrong += !(values[i] == c.expected[i]);
     nan += std::isnan(values[i]);
   }
-  std::printf("%d values are wrong, %d are NaN\n", wrong, nan);
+  std::printf("%s: %d values are wrong, %d are NaN\n", c.name, wrong, nan);
+  return wrong;
 }
 
 void run_orders(const Case& c) {
@@ -325,15 +345,23 @@ void run_orders(const Case& c) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string name = argc > 1 ? argv[1] : "";
+  int found = 0;
+  int wrong = 0;
   for (const Case& c : cases()) {
-    if (argc < 2 || std::strcmp(c.name, argv[1]) != 0) continue;
+    const std::string kernel = c.name;
+    const bool correct = kernel.size() > 3 && kernel.substr(kernel.size() - 3) == "_ok";
+    if (kernel != name && !(name == "correct" && correct)) continue;
+    ++found;
     if (argc > 2) {
       run_orders(c);
     } else {
-      run_once(c);
+      wrong += run_once(c);
     }
-    return 0;
   }
-  std::fprintf(stderr, "usage: planted_bugs NAME [orders]\n");
-  return 2;
+  if (found == 0) {
+    std::fprintf(stderr, "usage: planted_bugs NAME [orders]\n");
+    return 2;
+  }
+  return name == "correct" && wrong > 0 ? 1 : 0;
 }

@@ -1,5 +1,5 @@
-// The runtime: memory that is counted and limited, launches that are refused, a device that is lost,
-// launches from many OS threads.
+// The runtime: memory that is counted and limited, launches that are refused, a device that is
+// lost, launches from many OS threads.
 #include <cstring>
 #include <thread>
 
@@ -93,6 +93,20 @@ void test_launches() {
   cudaGetLastError();
 }
 
+__global__ void leave_early(float* out) {
+  if (threadIdx.x > 0) return;
+  __syncthreads();
+  out[0] = 3.0f;
+}
+
+void test_early_exit() {
+  const test::Device<float> out(1);
+  sim::config().all_threads_at_barriers = false;
+  RF_LAUNCH(leave_early, 1, 64, 0, nullptr, out.get());
+  sim::config().all_threads_at_barriers = true;
+  CHECK(cudaGetLastError() == cudaSuccess && out.values()[0] == 3.0f);
+}
+
 void test_lost_device() {
   const cudaStream_t first = create_stream();
   const cudaStream_t second = create_stream();
@@ -145,6 +159,7 @@ int main() {
   test_device();
   test_memory();
   test_launches();
+  test::in_all_modes(test_early_exit);
   test_lost_device();
   test::in_all_modes(test_threads);
   CHECK(cudaMemPoolDestroy(test::pool()) == cudaSuccess);

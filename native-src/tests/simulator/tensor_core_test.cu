@@ -4,14 +4,14 @@
 
 namespace {
 
-constexpr int kRows = 16;     // of a tile of A: one mma
-constexpr int kColumns = 8;   // of a tile of B
-constexpr int kDepth = 32;    // bytes of a row in a stage: k16 of bfloat16, k32 of int8
-constexpr int kPitch = 48;    // of a row in shared memory: no bank conflicts
+constexpr int kRows = 16;    // of a tile of A: one mma
+constexpr int kColumns = 8;  // of a tile of B
+constexpr int kDepth = 32;   // bytes of a row in a stage: k16 of bfloat16, k32 of int8
+constexpr int kPitch = 48;   // of a row in shared memory: no bank conflicts
 constexpr int kStage = (kRows + kColumns) * kPitch;
 
-// d = a * b' for one warp per tile of 16 x 8. a [16 * gridDim.x, depth], b [8 * gridDim.y, depth], rows
-// of `pitch` bytes; multiply() is the instruction.
+// d = a * b' for one warp per tile of 16 x 8. a [16 * gridDim.x, depth], b [8 * gridDim.y, depth],
+// rows of `pitch` bytes; multiply() is the instruction.
 template <class Sum, class Multiply>
 __device__ void product(Sum* d, const unsigned char* a, const unsigned char* b, int pitch,
                         Multiply multiply) {
@@ -58,16 +58,14 @@ __device__ void product(Sum* d, const unsigned char* a, const unsigned char* b, 
 
 __global__ void product_bf16(float* d, const uint16_t* a, const uint16_t* b, int pitch) {
   product(d, reinterpret_cast<const unsigned char*>(a), reinterpret_cast<const unsigned char*>(b),
-          pitch,
-          [](float(&s)[4], const uint32_t(&left)[4], const uint32_t(&right)[2]) {
+          pitch, [](float(&s)[4], const uint32_t(&left)[4], const uint32_t(&right)[2]) {
             rf::mma_bf16(s, left, right);
           });
 }
 
 __global__ void product_s8(int32_t* d, const int8_t* a, const int8_t* b, int pitch) {
   product(d, reinterpret_cast<const unsigned char*>(a), reinterpret_cast<const unsigned char*>(b),
-          pitch,
-          [](int32_t(&s)[4], const uint32_t(&left)[4], const uint32_t(&right)[2]) {
+          pitch, [](int32_t(&s)[4], const uint32_t(&left)[4], const uint32_t(&right)[2]) {
             rf::mma_s8(s, left, right);
           });
 }

@@ -55,7 +55,7 @@ class Stages {
             12 * elements, 0, 0.85, [&](int i) {
               return rf_residual_norm(context_, out, columns, RF_BF16, stream[i % 3], columns, type,
                                       y[i % 3], columns, RF_BF16, row, row, row, 1e-5f,
-                                      i % 2 == 0 ? 1 : -1, rows, columns, 0, 0, 0, 0, 1.0f, nullptr);
+                                      i % 2 == 0 ? 1 : -1, rows, columns, 0, 0, 0, 0, 1.0f, 0, nullptr);
             });
     }
     void* const norm_space = zeros(rf_layer_norm_backward_workspace(rows, columns));
@@ -69,7 +69,7 @@ class Stages {
       return rf_residual_backward(context_, stream[i % 3], columns, RF_FIXED, out, columns, RF_BF16,
                                   sums, y[i % 3], columns, RF_BF16, row,
                                   static_cast<const float*>(gradient), columns, rows, columns, 0, 0, 0, 0,
-                                  1.0f, nullptr, residual_space);
+                                  1.0f, 0, nullptr, residual_space);
     });
     release();
   }

@@ -124,6 +124,7 @@ struct Dropout {
   uint32_t stream;
   uint32_t threshold;
   float scale;
+  int64_t first_row;
 };
 
 // Philox4x32-10 (Salmon et al. 2011); org.reformer4j.api.Philox defines the counter.
@@ -150,13 +151,14 @@ __device__ __forceinline__ void philox_quad(uint32_t (&words)[4], const Dropout&
   words[0] = c0, words[1] = c1, words[2] = c2, words[3] = c3;
 }
 
-// Factors (0 or scale) of elements element..element+3.
-__device__ __forceinline__ void dropout_quad(float (&factors)[4], const Dropout& d,
-                                             int64_t element) {
+// Factors (0 or scale) of elements column..column+3 of a row of `columns`.
+__device__ __forceinline__ void dropout_quad(float (&factors)[4], const Dropout& d, int64_t row,
+                                             int64_t column, int64_t columns) {
   if (d.threshold == 0) {
     factors[0] = factors[1] = factors[2] = factors[3] = 1.0f;
     return;
   }
+  const int64_t element = (d.first_row + row) * columns + column;
   uint32_t words[8];
   uint32_t block[4];
   philox_quad(block, d, element >> 2);

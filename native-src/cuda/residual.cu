@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(32 * kWarps) residual_backward_kernel(Residual
          row += static_cast<int64_t>(gridDim.y) * kWarps) {
       float factors[4];
       float dy[4];
-      dropout_quad(factors, p.dropout, row * p.columns + column);
+      dropout_quad(factors, p.dropout, row, column, p.columns);
       load_quad(dy, p.dacc, row, column, p.columns);
       if (p.y.data != nullptr) {
         float unused[4];
@@ -111,7 +111,8 @@ extern "C" int rf_residual_backward(rf_context* context, void* acc, int64_t acc_
   p.rows_are_vectors = row_is_vector(bias, columns);
   p.rows = rows;
   p.columns = columns;
-  p.dropout = {dropout_seed, dropout_step, dropout_stream, dropout_threshold, dropout_scale};
+  p.dropout = {dropout_seed, dropout_step, dropout_stream, dropout_threshold, dropout_scale,
+               dropout_first_row};
   p.overflow = overflow;
   p.partials = dbias == nullptr ? nullptr : static_cast<float*>(workspace);
   const int blocks = static_cast<int>(row_blocks(rows, columns));

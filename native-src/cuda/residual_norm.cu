@@ -37,7 +37,7 @@ __device__ __forceinline__ void step_quad(float (&x)[4], const ResidualNorm& p, 
   float bias[4];
   float factors[4];
   load_row(bias, p.bias, p.rows_are_vectors, column, p.columns);
-  dropout_quad(factors, p.dropout, row * p.columns + column);
+  dropout_quad(factors, p.dropout, row, column, p.columns);
   residual_quad(x, p.acc, p.y, bias, factors, p.sign, row, column, p.columns, p.overflow);
 }
 
@@ -172,7 +172,8 @@ extern "C" int rf_residual_norm(rf_context* context, void* out, int64_t out_stri
   p.sign = static_cast<float>(sign);
   p.rows = rows;
   p.columns = columns;
-  p.dropout = {dropout_seed, dropout_step, dropout_stream, dropout_threshold, dropout_scale};
+  p.dropout = {dropout_seed, dropout_step, dropout_stream, dropout_threshold, dropout_scale,
+               dropout_first_row};
   p.overflow = overflow;
   const cudaStream_t stream = context->stream;
   const dim3 grid(static_cast<unsigned>(ceil_div(rows, kWarps)));

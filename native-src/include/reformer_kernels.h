@@ -47,12 +47,12 @@ enum rf_status {
 
 typedef struct rf_context rf_context;
 
-// A dropout mask is a pure function of the element (org.reformer4j.api.Dropout): element e = row * D +
-// column is kept where word e % 4 of Philox4x32-10(seed; e / 4, step, stream) >= threshold, and is then
+// A dropout mask is a pure function of the element (org.reformer4j.api.Dropout): element
+// e = (first_row + row) * D + column is kept where word e % 4 of Philox4x32-10(seed; e / 4, step, stream) >= threshold, and is then
 // multiplied by scale. stream = layer * 256 + purpose. threshold 0: nothing is dropped, scale is 1.
 #define RF_DROPOUT                                                                          \
   uint64_t dropout_seed, uint32_t dropout_step, uint32_t dropout_stream,                    \
-      uint32_t dropout_threshold, float dropout_scale
+      uint32_t dropout_threshold, float dropout_scale, int64_t dropout_first_row
 
 // ---- library and device ---------------------------------------------------------------------
 
@@ -132,8 +132,8 @@ RF_EXPORT int rf_layer_norm_backward(rf_context* context, float* dx, int64_t dx_
 // acc -= dropout(y + bias), dy = dropout(dacc), dbias += column sums of dy.
 // Without y only the gradient; dbias without dy is legal.
 //
-// acc [N, D] RF_F32 or RF_FIXED (not touched without y); dy [N, D] RF_F32 or RF_BF16, may be y if the
-// types agree, may be dacc only without dropout; dbias += [D] or null; y [N, D] RF_F32 or RF_BF16 or
+// acc [N, D] RF_F32 or RF_FIXED (not touched without y); dy [N, D] RF_F32 or RF_BF16, may be y or
+// dacc if the types agree; dbias += [D] or null; y [N, D] RF_F32 or RF_BF16 or
 // null; bias [D] or null; dacc [N, D] RF_F32
 RF_EXPORT int64_t rf_residual_backward_workspace(int64_t rows, int64_t columns);
 RF_EXPORT int rf_residual_backward(rf_context* context, void* acc, int64_t acc_stride, int acc_type,

@@ -70,7 +70,7 @@ void elementwise(int64_t columns, const char* suffix) {
     const std::string kind = (type == RF_F32 ? "_float" : "_fixed") + tail;
     count(("residual_norm" + kind).c_str(), n, [&] {
       return rf_residual_norm(context, out, columns, RF_BF16, acc, columns, type, y, columns, RF_BF16,
-                              row, row, row, 1e-5f, 1, rows, columns, 0, 0, 0, 0, 1.0f, nullptr);
+                              row, row, row, 1e-5f, 1, rows, columns, 0, 0, 0, 0, 1.0f, 0, nullptr);
     });
     count(("layer_norm_backward" + kind).c_str(), n, [&] {
       return rf_layer_norm_backward(context, gradient, columns, sums, row, y, columns, RF_BF16, acc,
@@ -78,7 +78,7 @@ void elementwise(int64_t columns, const char* suffix) {
     });
     count(("residual_backward" + kind).c_str(), n, [&] {
       return rf_residual_backward(context, acc, columns, type, out, columns, RF_BF16, sums, y, columns,
-                                  RF_BF16, row, gradient, columns, rows, columns, 0, 0, 0, 0, 1.0f,
+                                  RF_BF16, row, gradient, columns, rows, columns, 0, 0, 0, 0, 1.0f, 0,
                                   nullptr, space);
     });
   }

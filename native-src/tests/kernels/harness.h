@@ -205,7 +205,9 @@ struct Dropout {
   uint64_t seed = 0;
   uint32_t step = 0, stream = 0, threshold = 0;
   float scale = 1.0f;
+  int64_t first_row = 0;
 
+  // Of an element of the whole mask.
   float factor(int64_t element) const {
     if (threshold == 0) return 1.0f;
     const uint64_t quad = static_cast<uint64_t>(element) / 4;
@@ -226,7 +228,7 @@ struct Dropout {
   }
 };
 
-#define TEST_DROPOUT(d) (d).seed, (d).step, (d).stream, (d).threshold, (d).scale
+#define TEST_DROPOUT(d) (d).seed, (d).step, (d).stream, (d).threshold, (d).scale, (d).first_row
 
 inline int finish(const char* name) {
   std::printf("%s: %ld checks, %d failures\n", name, checks, failures);

@@ -42,7 +42,8 @@ std::vector<Case> cases() {
   return all;
 }
 
-const Dropout kDropout = {0x123456789abcdefull, 7, 3 * 256 + 2, 0x40000000u, 1.0f / 0.75f};
+// The mask of a chunk of rows that begins at row 5.
+const Dropout kDropout = {0x123456789abcdefull, 7, 3 * 256 + 2, 0x40000000u, 1.0f / 0.75f, 5};
 
 int32_t fixed(float x) {
   const double scaled = std::nearbyint(static_cast<double>(x) * (1 << RF_FRACTION_BITS));
@@ -78,7 +79,7 @@ struct Inputs {
     for (int64_t i = 0; i < c.rows * c.columns; ++i) {
       const size_t e = static_cast<size_t>(i);
       const float shifted = y[e] + (c.bias ? bias[static_cast<size_t>(i % c.columns)] : 0.0f);
-      const float addend = static_cast<float>(sign) * (shifted * dropout.factor(i));
+      const float addend = static_cast<float>(sign) * (shifted * dropout.factor(dropout.first_row * c.columns + i));
       if (c.stream == RF_FIXED) {
         updated[e] += fixed(addend);
         result[e] = unfixed(updated[e]);
@@ -183,7 +184,7 @@ void residual_backward(Device& device, const Case& c) {
   std::vector<float> expected_dy;
   std::vector<double> expected_dbias(in.gain.begin(), in.gain.end());
   for (int64_t i = 0; i < c.rows * c.columns; ++i) {
-    const float gradient = in.dacc[static_cast<size_t>(i)] * dropout.factor(i);
+    const float gradient = in.dacc[static_cast<size_t>(i)] * dropout.factor(dropout.first_row * c.columns + i);
     expected_dy.push_back(rounded(gradient, c.out));
     expected_dbias[static_cast<size_t>(i % c.columns)] += gradient;
   }

@@ -136,6 +136,7 @@ public final class KernelLibrary extends Pointer {
       @Cast("uint32_t") int dropoutStream,
       @Cast("uint32_t") int dropoutThreshold,
       float dropoutScale,
+      long dropoutFirstRow,
       @Cast("int32_t*") long overflow);
 
   public native @Cast("int64_t") long rf_layer_norm_backward_workspace(
@@ -184,6 +185,7 @@ public final class KernelLibrary extends Pointer {
       @Cast("uint32_t") int dropoutStream,
       @Cast("uint32_t") int dropoutThreshold,
       float dropoutScale,
+      long dropoutFirstRow,
       @Cast("int32_t*") long overflow,
       @Cast("void*") long workspace);
 

@@ -79,14 +79,14 @@ final class ResidualKernels {
   void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
     KernelArguments.residualBackward(dY, dBias, dAcc);
-    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout);
+    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout, 0);
   }
 
   void residualInverse(
       Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
     String op = "residualInverse";
     KernelArguments.residualInverse(acc, dY, dBias, y, bias, dAcc);
-    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout);
+    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout, 0);
   }
 
   /** x + bias is a residual step whose y is the same row everywhere. */
@@ -100,43 +100,16 @@ final class ResidualKernels {
   void biasGradient(Tensor dBias, Tensor dX) {
     String op = "biasGradient";
     KernelArguments.biasGradient(dBias, dX);
-    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE);
+    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE, 0);
   }
 
-  /** Multiplying by the mask is the gradient of a residual step, from a copy. */
+  /** Multiplying by the mask is the gradient of a residual step. */
   void dropout(Tensor x, long firstRow, Dropout dropout) {
     String op = "dropout";
     KernelArguments.dropout(x);
-    if (dropout.isNone() || x.elements() == 0) {
-      return;
+    if (!dropout.isNone()) {
+      backward(op, null, rows(x), null, Rows.NONE, null, x, rows(x), dropout, firstRow);
     }
-    if (firstRow != 0) {
-      throw new UnsupportedOperationException(
-          "dropout: the cuda backend begins masks at row 0 only, got firstRow "
-              + firstRow
-              + "; use the reference backend (--backend reference)");
-    }
-    long rowBytes = x.columns() * Float.BYTES;
-    // The workspace of the gradient comes first, the copy behind it.
-    long before =
-        device.kernels().rf_residual_backward_workspace(x.rows(), x.columns()) + 255 & ~255L;
-    long copy = memory.workspace(before + x.rows() * rowBytes) + before;
-    Rows target = rows(x);
-    device.check(
-        op,
-        x.toString(),
-        device
-            .kernels()
-            .rf_copy(
-                device.context(),
-                copy,
-                rowBytes,
-                target.address(),
-                x.rowStride() * Float.BYTES,
-                rowBytes,
-                x.rows()));
-    Rows source = new Rows(copy, x.columns(), target.type());
-    backward(op, null, target, null, Rows.NONE, null, x, source, dropout);
   }
 
   private void forward(
@@ -177,6 +150,7 @@ final class ResidualKernels {
                 counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
+                0,
                 y.address() == 0 ? 0 : range.flag(op, acc));
     device.check(op, acc.toString(), status);
   }
@@ -191,7 +165,8 @@ final class ResidualKernels {
       Tensor bias,
       Tensor shape,
       Rows dAcc,
-      Dropout dropout) {
+      Dropout dropout,
+      long firstRow) {
     Rows stream = acc == null ? Rows.NONE : rows(acc);
     long toBias = memory.addressOrNull(dBias);
     long workspace =
@@ -222,6 +197,7 @@ final class ResidualKernels {
                 counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
+                firstRow,
                 range.flag(op, acc),
                 workspace);
     device.check(op, shape.toString(), status);

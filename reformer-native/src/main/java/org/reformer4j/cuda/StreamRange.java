@@ -12,7 +12,9 @@ final class StreamRange {
   private final Device device;
   private final Transfers transfers;
   private long flag;
-  private boolean pending;
+
+  /** The last operation that may have set the flag, null if none has been queued since. */
+  private String pending;
 
   StreamRange(Device device, Transfers transfers) {
     this.device = device;
@@ -30,26 +32,31 @@ final class StreamRange {
       transfers.upload(op, address[0], 0);
       flag = address[0];
     }
-    pending = true;
+    pending = op;
     return flag;
   }
 
-  /** Throws if a stream left its range since the last look. */
-  void check(String op) {
-    if (!pending) {
+  /**
+   * Throws if a stream left its range since the last look.
+   *
+   * @param waiting the operation that waits
+   */
+  void check(String waiting) {
+    if (pending == null) {
       return;
     }
-    pending = false;
-    if (transfers.downloadInt(op, flag) != 0) {
-      transfers.upload(op, flag, 0);
+    String op = pending;
+    pending = null;
+    if (transfers.downloadInt(waiting, flag) != 0) {
+      transfers.upload(waiting, flag, 0);
       throw new BackendException(
           op,
           0,
           false,
           op
-              + ": a fixed-point stream left its range of +-2048 or got a NaN in an operation queued"
-              + " before and was saturated, so that step cannot be taken back: discard it, and use F32"
-              + " streams, smaller weights or a lower learning rate");
+              + ": a fixed-point stream left its range of +-2048 or got a NaN, here or in an operation"
+              + " queued before, and was saturated, so that step cannot be taken back: discard it, and"
+              + " use F32 streams, smaller weights or a lower learning rate");
     }
   }
 

@@ -1,9 +1,8 @@
 package org.reformer4j.cuda;
 
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.AttentionSpec;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
@@ -30,26 +29,7 @@ final class LshKernels {
       HashSpec hash) {
     Sequences sequences = spec.sequences();
     String op = "lshBuckets";
-    int columns = hash.rounds() * hash.rotationColumns();
-    Arguments.flat(
-        op,
-        "buckets",
-        buckets,
-        DType.I32,
-        "[B, H, R, T]",
-        sequences.rows() * spec.heads() * hash.rounds());
-    Arguments.matrix(
-        op, "queryKeys", queryKeys, DType.F32, "[N, H*K]", sequences.rows(), spec.width());
-    String letters = "[H, K, R*columns] or [H, R*columns, K]";
-    Arguments.oneOf(op, "rotations", rotations, letters, DType.F32, DType.I8);
-    boolean integer = rotations.type() == DType.I8;
-    Arguments.flat(
-        op,
-        "rotations",
-        rotations,
-        rotations.type(),
-        integer ? "[H, R*columns, K]" : "[H, K, R*columns]",
-        (long) spec.width() * columns);
+    KernelArguments.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
     if (spec.headSize() > MAX_HEAD_SIZE) {
       throw new IllegalArgumentException(
           op
@@ -58,9 +38,6 @@ final class LshKernels {
               + ", got "
               + spec.headSize()
               + ": use the reference backend with F32 rotations");
-    }
-    if (keyMask != null) {
-      Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", sequences.rows());
     }
     int[] factors = hash.factors().stream().mapToInt(Integer::intValue).toArray();
     Rows x = Rows.of(memory, queryKeys);
@@ -108,19 +85,8 @@ final class LshKernels {
 
   void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
     String op = "lshSort";
-    Arguments.typed(op, "buckets", buckets, DType.I32, "[B, H, R, T]");
-    Arguments.flat(op, "buckets", buckets, DType.I32, "[B, H, R, T]", buckets.elements());
-    if (buckets.rows() % hash.rounds() != 0) {
-      throw new IllegalArgumentException(
-          op
-              + ": buckets must be I32 [B, H, R, T] with R = "
-              + hash.rounds()
-              + " hash rounds, got "
-              + buckets);
-    }
+    KernelArguments.lshSort(order, buckets, hash);
     long length = buckets.columns();
-    Arguments.matrix(op, "order", order, DType.I32, "[B, H, R, T]", buckets.rows(), length);
-    Arguments.flat(op, "order", order, DType.I32, "[B, H, R, T]", buckets.elements());
     long segments = buckets.rows();
     long toOrder = memory.address(order);
     long fromBuckets = memory.address(buckets);

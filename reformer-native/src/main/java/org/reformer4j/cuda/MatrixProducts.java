@@ -6,9 +6,9 @@ import org.bytedeco.cuda.cublas.cublasLtContext;
 import org.bytedeco.cuda.cudart.CUstream_st;
 import org.bytedeco.cuda.global.cublas;
 import org.bytedeco.javacpp.FloatPointer;
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /**
@@ -61,7 +61,7 @@ final class MatrixProducts implements AutoCloseable {
       boolean transposeB,
       float factor,
       float addend) {
-    check(c, a, transposeA, b, transposeB);
+    KernelArguments.gemm(c, a, transposeA, b, transposeB, DType.F32, DType.BF16);
     long toC = memory.address(c);
     long toA = memory.address(a);
     long toB = memory.address(b);
@@ -73,30 +73,6 @@ final class MatrixProducts implements AutoCloseable {
       scale(key, toC, addend);
     } else {
       multiply(key, toC, toA, toB, factor, addend);
-    }
-  }
-
-  private static void check(Tensor c, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
-    String op = "gemm";
-    DType[] real = {DType.F32, DType.BF16};
-    Arguments.oneOf(op, "c", c, "[M, N]", real);
-    Arguments.oneOf(op, "a", a, transposeA ? "[K, M]" : "[M, K]", real);
-    Arguments.typed(op, "b", b, a.type(), transposeB ? "[N, K]" : "[K, N]");
-    if (c.type() == DType.BF16) {
-      Arguments.typed(op, "a", a, DType.BF16, transposeA ? "[K, M]" : "[M, K]");
-    }
-    long m = c.rows();
-    long n = c.columns();
-    long k = transposeA ? a.rows() : a.columns();
-    if (transposeA) {
-      Arguments.matrix(op, "a (transposed)", a, a.type(), "[K, M]", k, m);
-    } else {
-      Arguments.matrix(op, "a", a, a.type(), "[M, K]", m, k);
-    }
-    if (transposeB) {
-      Arguments.matrix(op, "b (transposed)", b, a.type(), "[N, K]", n, k);
-    } else {
-      Arguments.matrix(op, "b", b, a.type(), "[K, N]", k, n);
     }
   }
 

@@ -1,15 +1,12 @@
 package org.reformer4j.cuda;
 
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.Tensor;
 
 /** The reversible residual step, its gradient, and the elementwise pieces of it. */
 final class ResidualKernels {
-  private static final DType[] STREAM = {DType.F32, DType.FIXED};
-
   private final Device device;
   private final CudaMemory memory;
   private final StreamRange range;
@@ -22,7 +19,7 @@ final class ResidualKernels {
 
   void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
     String op = "residual";
-    checkStep(op, acc, y, bias, sign);
+    KernelArguments.residual(acc, y, bias, sign);
     forward(op, Rows.NONE, acc, rows(y), bias, sign, dropout, null, null, 0);
   }
 
@@ -37,31 +34,20 @@ final class ResidualKernels {
       Tensor normBias,
       float epsilon) {
     String op = "residualNorm";
-    checkStep(op, acc, y, bias, sign);
-    Arguments.flat(op, "gain", gain, DType.F32, "[D]", acc.columns());
-    same(op, "out", out, acc);
-    Arguments.flat(op, "normBias", normBias, DType.F32, "[D]", acc.columns());
+    KernelArguments.residualNorm(out, acc, y, bias, sign, gain, normBias);
     forward(op, rows(out), acc, rows(y), bias, sign, dropout, gain, normBias, epsilon);
   }
 
   void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
     String op = "layerNorm";
-    Arguments.oneOf(op, "x", x, "[N, D]", STREAM);
-    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
-    same(op, "out", out, x);
-    Arguments.flat(op, "bias", bias, DType.F32, "[D]", x.columns());
+    KernelArguments.layerNorm(out, x, gain, bias);
     forward(op, rows(out), x, Rows.NONE, null, 1, Dropout.NONE, gain, bias, epsilon);
   }
 
   void layerNormBackward(
       Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon) {
     String op = "layerNormBackward";
-    Arguments.oneOf(op, "x", x, "[N, D]", STREAM);
-    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
-    same(op, "dX", dX, x);
-    same(op, "dOut", dOut, x);
-    Arguments.flat(op, "dGain", dGain, DType.F32, "[D]", x.columns());
-    Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", x.columns());
+    KernelArguments.layerNormBackward(dX, dGain, dBias, dOut, x, gain);
     long toDx = memory.address(dX);
     long toDout = memory.address(dOut);
     long workspace =
@@ -92,47 +78,35 @@ final class ResidualKernels {
 
   void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
-    Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
-    same(op, "dY", dY, dAcc);
-    if (dBias != null) {
-      Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dAcc.columns());
-    }
+    KernelArguments.residualBackward(dY, dBias, dAcc);
     backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout, 0);
   }
 
   void residualInverse(
       Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
     String op = "residualInverse";
-    checkStep(op, acc, y, bias, -1);
-    Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
-    same(op, "dAcc", dAcc, acc);
-    same(op, "dY", dY, acc);
-    if (dBias != null) {
-      Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", acc.columns());
-    }
+    KernelArguments.residualInverse(acc, dY, dBias, y, bias, dAcc);
     backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout, 0);
   }
 
   /** x + bias is a residual step whose y is the same row everywhere. */
   void addBias(Tensor x, Tensor bias) {
     String op = "addBias";
-    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
-    Arguments.flat(op, "bias", bias, DType.F32, "[D]", x.columns());
+    KernelArguments.addBias(x, bias);
     Rows same = new Rows(memory.address(bias), 0, ElementTypes.code(bias));
     forward(op, Rows.NONE, x, same, null, 1, Dropout.NONE, null, null, 0);
   }
 
   void biasGradient(Tensor dBias, Tensor dX) {
     String op = "biasGradient";
-    Arguments.typed(op, "dX", dX, DType.F32, "[N, D]");
-    Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dX.columns());
+    KernelArguments.biasGradient(dBias, dX);
     backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE, 0);
   }
 
   /** Multiplying by the mask is the gradient of a residual step. */
   void dropout(Tensor x, long firstRow, Dropout dropout) {
     String op = "dropout";
-    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
+    KernelArguments.dropout(x);
     if (!dropout.isNone()) {
       backward(op, null, rows(x), null, Rows.NONE, null, x, rows(x), dropout, firstRow);
     }
@@ -236,20 +210,5 @@ final class ResidualKernels {
 
   private Rows rows(Tensor tensor) {
     return Rows.of(memory, tensor);
-  }
-
-  private static void checkStep(String op, Tensor acc, Tensor y, Tensor bias, int sign) {
-    if (sign != 1 && sign != -1) {
-      throw new IllegalArgumentException(op + ": sign must be +1 or -1, got " + sign);
-    }
-    Arguments.oneOf(op, "acc", acc, "[N, D]", STREAM);
-    same(op, "y", y, acc);
-    if (bias != null) {
-      Arguments.flat(op, "bias", bias, DType.F32, "[D]", acc.columns());
-    }
-  }
-
-  private static void same(String op, String name, Tensor tensor, Tensor like) {
-    Arguments.matrix(op, name, tensor, DType.F32, "[N, D]", like.rows(), like.columns());
   }
 }

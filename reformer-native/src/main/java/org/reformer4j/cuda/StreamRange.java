@@ -12,6 +12,7 @@ final class StreamRange {
   private final Device device;
   private final Transfers transfers;
   private long flag;
+
   /** The last operation that may have set the flag, null if none has been queued since. */
   private String pending;
 

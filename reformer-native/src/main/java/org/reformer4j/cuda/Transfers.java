@@ -10,6 +10,7 @@ import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.FixedPoint;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** The ways of elements to the device and back, through one buffer outside of the Java heap. */
@@ -166,14 +167,7 @@ final class Transfers {
   }
 
   void copy(Tensor target, Tensor source) {
-    Arguments.matrix(
-        "copy",
-        "target",
-        target,
-        source.type(),
-        "[rows, columns]",
-        source.rows(),
-        source.columns());
+    KernelArguments.copy(target, source);
     int size = source.type().bytes();
     long from = memory.address(source);
     long to = memory.address(target);

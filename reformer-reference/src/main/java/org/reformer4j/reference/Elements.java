@@ -5,6 +5,7 @@ import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.FixedPoint;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** The ways of elements into tensors, out of them, and from one to another. */
@@ -98,14 +99,7 @@ final class Elements {
   }
 
   static void copy(Tensor target, Tensor source) {
-    Arguments.matrix(
-        "copy",
-        "target",
-        target,
-        source.type(),
-        "[rows, columns]",
-        source.rows(),
-        source.columns());
+    KernelArguments.copy(target, source);
     Object from = ArrayStorage.of(source).array();
     Object to = ArrayStorage.of(target).array();
     for (long i = 0; i < source.rows(); i++) {

@@ -1,7 +1,7 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /**
@@ -31,22 +31,10 @@ final class Gemm {
       boolean transposeB,
       float alpha,
       float beta) {
-    Arguments.typed("gemm", "c", c, DType.F32, "[M, N]");
-    Arguments.typed("gemm", "a", a, DType.F32, transposeA ? "[K, M]" : "[M, K]");
-    Arguments.typed("gemm", "b", b, DType.F32, transposeB ? "[N, K]" : "[K, N]");
+    KernelArguments.gemm(c, a, transposeA, b, transposeB, DType.F32);
     int rows = (int) c.rows();
     int columns = (int) c.columns();
     int terms = (int) (transposeA ? a.rows() : a.columns());
-    if (transposeA) {
-      Arguments.matrix("gemm", "a (transposed)", a, DType.F32, "[K, M]", terms, rows);
-    } else {
-      Arguments.matrix("gemm", "a", a, DType.F32, "[M, K]", rows, terms);
-    }
-    if (transposeB) {
-      Arguments.matrix("gemm", "b (transposed)", b, DType.F32, "[N, K]", columns, terms);
-    } else {
-      Arguments.matrix("gemm", "b", b, DType.F32, "[K, N]", terms, columns);
-    }
     FloatRows target = FloatRows.of(c);
     FloatRows left = FloatRows.of(a);
     FloatRows right = FloatRows.of(b);

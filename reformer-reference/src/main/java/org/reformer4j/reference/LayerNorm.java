@@ -1,37 +1,25 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** out = (x - mean) / sqrt(variance + epsilon) * gain + bias, statistics in double. */
 final class LayerNorm {
   private LayerNorm() {}
 
-  /** A norm whose arguments have been checked. */
+  /** A norm that is ready to be computed. */
   interface Forward {
     void run(Workers workers);
   }
 
   static void forward(
       Workers workers, Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
-    forward("layerNorm", out, "x", x, gain, "bias", bias, epsilon).run(workers);
+    KernelArguments.layerNorm(out, x, gain, bias);
+    forward(out, x, gain, bias, epsilon).run(workers);
   }
 
-  /** Checks the arguments of a norm, under the names that the operation gives them. */
-  static Forward forward(
-      String op,
-      Tensor out,
-      String xName,
-      Tensor x,
-      Tensor gain,
-      String biasName,
-      Tensor bias,
-      float epsilon) {
-    Arguments.oneOf(op, xName, x, "[N, D]", StreamRows.types());
-    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
-    Arguments.matrix(op, "out", out, DType.F32, "[N, D]", x.rows(), x.columns());
-    Arguments.flat(op, biasName, bias, DType.F32, "[D]", x.columns());
+  /** Returns a norm with its tensors looked up, not computed yet. */
+  static Forward forward(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
     FloatRows target = FloatRows.of(out);
     StreamRows source = StreamRows.of(x);
     FloatRows scale = FloatRows.of(gain);
@@ -65,13 +53,7 @@ final class LayerNorm {
       Tensor x,
       Tensor gain,
       float epsilon) {
-    String op = "layerNormBackward";
-    Arguments.oneOf(op, "x", x, "[N, D]", StreamRows.types());
-    Arguments.flat(op, "gain", gain, DType.F32, "[D]", x.columns());
-    Arguments.matrix(op, "dX", dX, DType.F32, "[N, D]", x.rows(), x.columns());
-    Arguments.matrix(op, "dOut", dOut, DType.F32, "[N, D]", x.rows(), x.columns());
-    Arguments.flat(op, "dGain", dGain, DType.F32, "[D]", x.columns());
-    Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", x.columns());
+    KernelArguments.layerNormBackward(dX, dGain, dBias, dOut, x, gain);
     StreamRows source = StreamRows.of(x);
     FloatRows gradient = FloatRows.of(dOut);
     FloatRows target = FloatRows.of(dX);

@@ -1,9 +1,9 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
@@ -33,25 +33,8 @@ final class LshBuckets {
     Sequences sequences = spec.sequences();
     String op = "lshBuckets";
     int columns = hash.rounds() * hash.rotationColumns();
-    Arguments.flat(
-        op,
-        "buckets",
-        buckets,
-        DType.I32,
-        "[B, H, R, T]",
-        sequences.rows() * spec.heads() * hash.rounds());
-    Arguments.matrix(
-        op, "queryKeys", queryKeys, DType.F32, "[N, H*K]", sequences.rows(), spec.width());
-    String letters = "[H, K, R*columns] or [H, R*columns, K]";
-    Arguments.oneOf(op, "rotations", rotations, letters, DType.F32, DType.I8);
+    KernelArguments.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
     boolean integer = rotations.type() == DType.I8;
-    Arguments.flat(
-        op,
-        "rotations",
-        rotations,
-        rotations.type(),
-        integer ? "[H, R*columns, K]" : "[H, K, R*columns]",
-        (long) spec.width() * columns);
     if (integer && spec.headSize() > IntegerHash.MAX_HEAD_SIZE) {
       throw new IllegalArgumentException(
           op
@@ -60,9 +43,6 @@ final class LshBuckets {
               + ", got "
               + spec.headSize()
               + ": give F32 rotations");
-    }
-    if (keyMask != null) {
-      Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", sequences.rows());
     }
     IntRows target = IntRows.of(buckets);
     FloatRows source = FloatRows.of(queryKeys);

@@ -1,9 +1,8 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** Positions by ascending bucket, ties in the original order. */
@@ -15,19 +14,8 @@ final class LshSort {
 
   static void run(Workers workers, Tensor order, Tensor buckets, HashSpec hash) {
     String op = "lshSort";
-    Arguments.typed(op, "buckets", buckets, DType.I32, "[B, H, R, T]");
-    Arguments.flat(op, "buckets", buckets, DType.I32, "[B, H, R, T]", buckets.elements());
-    if (buckets.rows() % hash.rounds() != 0) {
-      throw new IllegalArgumentException(
-          op
-              + ": buckets must be I32 [B, H, R, T] with R = "
-              + hash.rounds()
-              + " hash rounds, got "
-              + buckets);
-    }
+    KernelArguments.lshSort(order, buckets, hash);
     long length = buckets.columns();
-    Arguments.matrix(op, "order", order, DType.I32, "[B, H, R, T]", buckets.rows(), length);
-    Arguments.flat(op, "order", order, DType.I32, "[B, H, R, T]", buckets.elements());
     IntRows source = IntRows.of(buckets);
     IntRows target = IntRows.of(order);
     int t = (int) length;

@@ -1,11 +1,11 @@
 package org.reformer4j.reference;
 
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.FixedPoint;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** acc += sign * dropout(y + bias), its gradient, and the elementwise pieces of it. */
@@ -14,24 +14,20 @@ final class Residual {
 
   private Residual() {}
 
-  /** A residual step whose arguments have been checked; gives false where FIXED saturated. */
+  /** A residual step that is ready to be taken; gives false where FIXED saturated. */
   interface Step {
     boolean run(Workers workers);
   }
 
   static void run(Workers workers, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
-    report("residual", acc, step("residual", acc, y, bias, sign, dropout).run(workers));
+    KernelArguments.residual(acc, y, bias, sign);
+    report("residual", acc, step(acc, y, bias, sign, dropout).run(workers));
   }
 
-  /** Checks the arguments of a step, without taking it. */
-  static Step step(String op, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
-    if (sign != 1 && sign != -1) {
-      throw new IllegalArgumentException(op + ": sign must be +1 or -1, got " + sign);
-    }
-    Arguments.oneOf(op, "acc", acc, "[N, D]", StreamRows.types());
-    same(op, "y", y, acc);
+  /** Returns a step with its tensors looked up, not taken yet. */
+  static Step step(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
     FloatRows source = FloatRows.of(y);
-    float[] shift = row(op, bias, acc.columns());
+    float[] shift = row(bias, acc.columns());
     if (acc.type() == DType.FIXED) {
       StreamRows target = StreamRows.of(acc);
       return workers -> addFixed(workers, target, source, shift, sign, dropout);
@@ -119,17 +115,8 @@ final class Residual {
   }
 
   static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
-    String op = "residualBackward";
-    Arguments.typed(op, "dAcc", dAcc, DType.F32, "[N, D]");
-    checkGradient(op, dY, dBias, dAcc);
+    KernelArguments.residualBackward(dY, dBias, dAcc);
     gradient(workers, dY, dBias, dAcc, dropout);
-  }
-
-  static void checkGradient(String op, Tensor dY, Tensor dBias, Tensor dAcc) {
-    same(op, "dY", dY, dAcc);
-    if (dBias != null) {
-      Arguments.flat(op, "dBias", dBias, DType.F32, "[D]", dAcc.columns());
-    }
   }
 
   static void gradient(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
@@ -140,10 +127,9 @@ final class Residual {
   }
 
   static void addBias(Workers workers, Tensor x, Tensor bias) {
-    Arguments.typed("addBias", "x", x, DType.F32, "[N, D]");
-    Arguments.typed("addBias", "bias", bias, DType.F32, "[D]");
+    KernelArguments.addBias(x, bias);
     FloatRows target = FloatRows.of(x);
-    float[] shift = row("addBias", bias, x.columns());
+    float[] shift = row(bias, x.columns());
     workers.forRange(
         target.rows,
         GRAIN,
@@ -158,8 +144,7 @@ final class Residual {
   }
 
   static void biasGradient(Workers workers, Tensor dBias, Tensor dX) {
-    Arguments.typed("biasGradient", "dX", dX, DType.F32, "[N, D]");
-    Arguments.flat("biasGradient", "dBias", dBias, DType.F32, "[D]", dX.columns());
+    KernelArguments.biasGradient(dBias, dX);
     FloatRows sum = FloatRows.of(dBias);
     FloatRows source = FloatRows.of(dX);
     workers.forRange(
@@ -176,7 +161,7 @@ final class Residual {
   }
 
   static void dropout(Workers workers, Tensor x, long firstRow, Dropout dropout) {
-    Arguments.typed("dropout", "x", x, DType.F32, "[N, D]");
+    KernelArguments.dropout(x);
     if (!dropout.isNone()) {
       multiply(workers, x, x, firstRow, dropout);
     }
@@ -212,17 +197,12 @@ final class Residual {
     }
   }
 
-  private static float[] row(String op, Tensor bias, long columns) {
+  private static float[] row(Tensor bias, long columns) {
     float[] values = new float[(int) columns];
     if (bias != null) {
-      Arguments.flat(op, "bias", bias, DType.F32, "[D]", columns);
       FloatRows source = FloatRows.of(bias);
       System.arraycopy(source.data, source.at(0), values, 0, values.length);
     }
     return values;
-  }
-
-  private static void same(String op, String name, Tensor tensor, Tensor like) {
-    Arguments.matrix(op, name, tensor, DType.F32, "[N, D]", like.rows(), like.columns());
   }
 }

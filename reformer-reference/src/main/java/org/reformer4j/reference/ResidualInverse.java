@@ -1,8 +1,7 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** acc -= dropout(y + bias), dY = dropout(dAcc), dBias += column sums of dY, in this order. */
@@ -20,9 +19,8 @@ final class ResidualInverse {
       Tensor bias,
       Tensor dAcc,
       Dropout dropout) {
-    Residual.Step step = Residual.step(OP, acc, y, bias, -1, dropout);
-    Arguments.matrix(OP, "dAcc", dAcc, DType.F32, "[N, D]", acc.rows(), acc.columns());
-    Residual.checkGradient(OP, dY, dBias, dAcc);
+    KernelArguments.residualInverse(acc, dY, dBias, y, bias, dAcc);
+    Residual.Step step = Residual.step(acc, y, bias, -1, dropout);
     boolean inRange = step.run(workers);
     // y has been read: dY may be the same tensor.
     Residual.gradient(workers, dY, dBias, dAcc, dropout);

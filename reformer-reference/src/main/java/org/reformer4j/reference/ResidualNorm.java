@@ -1,6 +1,7 @@
 package org.reformer4j.reference;
 
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** acc += sign * dropout(y + bias), then out = LayerNorm(acc): one operation after the other. */
@@ -20,9 +21,9 @@ final class ResidualNorm {
       Tensor gain,
       Tensor normBias,
       float epsilon) {
-    Residual.Step step = Residual.step(OP, acc, y, bias, sign, dropout);
-    LayerNorm.Forward norm =
-        LayerNorm.forward(OP, out, "acc", acc, gain, "normBias", normBias, epsilon);
+    KernelArguments.residualNorm(out, acc, y, bias, sign, gain, normBias);
+    Residual.Step step = Residual.step(acc, y, bias, sign, dropout);
+    LayerNorm.Forward norm = LayerNorm.forward(out, acc, gain, normBias, epsilon);
     boolean inRange = step.run(workers);
     norm.run(workers);
     Residual.report(OP, acc, inRange);

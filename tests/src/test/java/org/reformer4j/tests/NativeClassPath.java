@@ -28,6 +28,10 @@ final class NativeClassPath {
     int copies = 0;
     for (String entry : System.getProperty("java.class.path").split(File.pathSeparator)) {
       Path path = Path.of(entry);
+      if (path.getFileName().toString().startsWith("reformer-cli")) {
+        // Its manifest would bring back whatever is left out here.
+        continue;
+      }
       if (Files.isDirectory(path)) {
         others.add(take(path, path, copies++));
       } else if (entry.endsWith(".jar") && path.getFileName().toString().contains("reformer")) {

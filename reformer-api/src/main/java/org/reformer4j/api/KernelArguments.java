@@ -1,0 +1,195 @@
+package org.reformer4j.api;
+
+/**
+ * Checks of the arguments of {@link Kernels}, the same for every backend that calls them. Each
+ * throws an {@link IllegalArgumentException} that names the operation, the parameter, and what it
+ * must be.
+ */
+public final class KernelArguments {
+  private static final DType[] STREAM = {DType.F32, DType.FIXED};
+  private static final String MATRIX = "[N, D]";
+  private static final String ROW = "[D]";
+
+  private KernelArguments() {}
+
+  /** Checks {@link Memory#copy}. */
+  public static void copy(Tensor target, Tensor source) {
+    Arguments.matrix(
+        "copy",
+        "target",
+        target,
+        source.type(),
+        "[rows, columns]",
+        source.rows(),
+        source.columns());
+  }
+
+  /**
+   * Checks {@link Kernels#gemm}. Both factors have one type, and a BF16 product has BF16 factors.
+   *
+   * @param types what the backend multiplies: F32, or F32 and BF16
+   */
+  public static void gemm(
+      Tensor c, Tensor a, boolean transposeA, Tensor b, boolean transposeB, DType... types) {
+    String op = "gemm";
+    String lettersA = transposeA ? "[K, M]" : "[M, K]";
+    String lettersB = transposeB ? "[N, K]" : "[K, N]";
+    Arguments.oneOf(op, "c", c, "[M, N]", types);
+    if (c.type() == DType.BF16) {
+      Arguments.typed(op, "a", a, DType.BF16, lettersA);
+    }
+    Arguments.oneOf(op, "a", a, lettersA, types);
+    Arguments.typed(op, "b", b, a.type(), lettersB);
+    long m = c.rows();
+    long n = c.columns();
+    long k = transposeA ? a.rows() : a.columns();
+    if (transposeA) {
+      Arguments.matrix(op, "a (transposed)", a, a.type(), lettersA, k, m);
+    } else {
+      Arguments.matrix(op, "a", a, a.type(), lettersA, m, k);
+    }
+    if (transposeB) {
+      Arguments.matrix(op, "b (transposed)", b, a.type(), lettersB, n, k);
+    } else {
+      Arguments.matrix(op, "b", b, a.type(), lettersB, k, n);
+    }
+  }
+
+  /** Checks {@link Kernels#addBias}. */
+  public static void addBias(Tensor x, Tensor bias) {
+    Arguments.typed("addBias", "x", x, DType.F32, MATRIX);
+    Arguments.flat("addBias", "bias", bias, DType.F32, ROW, x.columns());
+  }
+
+  /** Checks {@link Kernels#biasGradient}. */
+  public static void biasGradient(Tensor dBias, Tensor dX) {
+    Arguments.typed("biasGradient", "dX", dX, DType.F32, MATRIX);
+    Arguments.flat("biasGradient", "dBias", dBias, DType.F32, ROW, dX.columns());
+  }
+
+  /** Checks {@link Kernels#dropout}. */
+  public static void dropout(Tensor x) {
+    Arguments.typed("dropout", "x", x, DType.F32, MATRIX);
+  }
+
+  /** Checks {@link Kernels#layerNorm}. */
+  public static void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias) {
+    norm("layerNorm", out, "x", x, gain, "bias", bias);
+  }
+
+  private static void norm(
+      String op, Tensor out, String xName, Tensor x, Tensor gain, String biasName, Tensor bias) {
+    Arguments.oneOf(op, xName, x, MATRIX, STREAM);
+    Arguments.flat(op, "gain", gain, DType.F32, ROW, x.columns());
+    like(op, "out", out, x);
+    Arguments.flat(op, biasName, bias, DType.F32, ROW, x.columns());
+  }
+
+  /** Checks {@link Kernels#layerNormBackward}. */
+  public static void layerNormBackward(
+      Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain) {
+    String op = "layerNormBackward";
+    Arguments.oneOf(op, "x", x, MATRIX, STREAM);
+    Arguments.flat(op, "gain", gain, DType.F32, ROW, x.columns());
+    like(op, "dX", dX, x);
+    like(op, "dOut", dOut, x);
+    Arguments.flat(op, "dGain", dGain, DType.F32, ROW, x.columns());
+    Arguments.flat(op, "dBias", dBias, DType.F32, ROW, x.columns());
+  }
+
+  /** Checks {@link Kernels#residual}. */
+  public static void residual(Tensor acc, Tensor y, Tensor bias, int sign) {
+    step("residual", acc, y, bias, sign);
+  }
+
+  private static void step(String op, Tensor acc, Tensor y, Tensor bias, int sign) {
+    if (sign != 1 && sign != -1) {
+      throw new IllegalArgumentException(op + ": sign must be +1 or -1, got " + sign);
+    }
+    Arguments.oneOf(op, "acc", acc, MATRIX, STREAM);
+    like(op, "y", y, acc);
+    if (bias != null) {
+      Arguments.flat(op, "bias", bias, DType.F32, ROW, acc.columns());
+    }
+  }
+
+  /** Checks {@link Kernels#residualNorm}. */
+  public static void residualNorm(
+      Tensor out, Tensor acc, Tensor y, Tensor bias, int sign, Tensor gain, Tensor normBias) {
+    String op = "residualNorm";
+    step(op, acc, y, bias, sign);
+    norm(op, out, "acc", acc, gain, "normBias", normBias);
+  }
+
+  /** Checks {@link Kernels#residualBackward}. */
+  public static void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc) {
+    gradient("residualBackward", dY, dBias, dAcc);
+  }
+
+  private static void gradient(String op, Tensor dY, Tensor dBias, Tensor dAcc) {
+    Arguments.typed(op, "dAcc", dAcc, DType.F32, MATRIX);
+    like(op, "dY", dY, dAcc);
+    if (dBias != null) {
+      Arguments.flat(op, "dBias", dBias, DType.F32, ROW, dAcc.columns());
+    }
+  }
+
+  /** Checks {@link Kernels#residualInverse}. */
+  public static void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc) {
+    String op = "residualInverse";
+    step(op, acc, y, bias, -1);
+    like(op, "dAcc", dAcc, acc);
+    gradient(op, dY, dBias, dAcc);
+  }
+
+  /** Checks {@link Kernels#lshBuckets}, but for limits of a backend on K. */
+  public static void lshBuckets(
+      Tensor buckets,
+      Tensor queryKeys,
+      Tensor rotations,
+      Tensor keyMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshBuckets";
+    long rows = spec.sequences().rows();
+    Arguments.flat(
+        op, "buckets", buckets, DType.I32, "[B, H, R, T]", rows * spec.heads() * hash.rounds());
+    Arguments.matrix(op, "queryKeys", queryKeys, DType.F32, "[N, H*K]", rows, spec.width());
+    String floats = "[H, K, R*columns]";
+    String integers = "[H, R*columns, K]";
+    Arguments.oneOf(op, "rotations", rotations, floats + " or " + integers, DType.F32, DType.I8);
+    Arguments.flat(
+        op,
+        "rotations",
+        rotations,
+        rotations.type(),
+        rotations.type() == DType.I8 ? integers : floats,
+        (long) spec.width() * hash.rounds() * hash.rotationColumns());
+    if (keyMask != null) {
+      Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);
+    }
+  }
+
+  /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */
+  public static void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+    String op = "lshSort";
+    String letters = "[B, H, R, T]";
+    Arguments.typed(op, "buckets", buckets, DType.I32, letters);
+    Arguments.flat(op, "buckets", buckets, DType.I32, letters, buckets.elements());
+    if (buckets.rows() % hash.rounds() != 0) {
+      throw new IllegalArgumentException(
+          op
+              + ": buckets must be I32 [B, H, R, T] with R = "
+              + hash.rounds()
+              + " hash rounds, got "
+              + buckets);
+    }
+    Arguments.matrix(op, "order", order, DType.I32, letters, buckets.rows(), buckets.columns());
+    Arguments.flat(op, "order", order, DType.I32, letters, buckets.elements());
+  }
+
+  private static void like(String op, String name, Tensor tensor, Tensor like) {
+    Arguments.matrix(op, name, tensor, DType.F32, MATRIX, like.rows(), like.columns());
+  }
+}

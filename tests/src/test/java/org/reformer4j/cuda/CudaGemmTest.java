@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.reformer4j.api.Backend;
@@ -16,7 +16,7 @@ import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
 /** Products against sums in double, for all transposes, strides and types. */
-@EnabledIfSystemProperty(named = SimulatedCuda.PROPERTY, matches = "true")
+@EnabledIf("org.reformer4j.cuda.SimulatedCuda#available")
 class CudaGemmTest {
   private static final int[][] SIZES = {
     {1, 1, 1}, {3, 5, 7}, {17, 33, 9}, {4, 130, 60}, {70, 3, 65}, {1, 8, 16}, {8, 1, 16}, {8, 4, 1}

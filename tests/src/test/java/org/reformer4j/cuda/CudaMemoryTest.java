@@ -8,7 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.reformer4j.api.Backend;
@@ -19,7 +19,7 @@ import org.reformer4j.api.TensorScope;
 import org.reformer4j.tests.TestBackends;
 
 /** Device memory: accounting, limits, and the ways in and out. */
-@EnabledIfSystemProperty(named = SimulatedCuda.PROPERTY, matches = "true")
+@EnabledIf("org.reformer4j.cuda.SimulatedCuda#available")
 class CudaMemoryTest {
   private Backend backend;
 

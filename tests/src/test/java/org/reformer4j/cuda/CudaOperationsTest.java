@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
+import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.reformer4j.api.AttentionSpec;
@@ -24,7 +24,7 @@ import org.reformer4j.api.TensorScope;
 import org.reformer4j.tests.TestBackends;
 
 /** Every operation with its arguments in their places: the same results as the reference's. */
-@EnabledIfSystemProperty(named = SimulatedCuda.PROPERTY, matches = "true")
+@EnabledIf("org.reformer4j.cuda.SimulatedCuda#available")
 class CudaOperationsTest {
   private static final int ROWS = 37;
   private static final int COLUMNS = 70;

@@ -9,14 +9,22 @@ import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.tests.TestBackends;
 
-/** The CUDA backend over kernels that run on the CPU, and tensors for tests of it. */
+/**
+ * The CUDA backend over kernels that run on the CPU, on a machine with a card that card, and
+ * tensors for tests of it.
+ */
 final class SimulatedCuda {
   static final String PROPERTY = TestBackends.FAKE_CUDA;
 
   private SimulatedCuda() {}
 
   static BackendProvider provider() {
-    return TestBackends.simulatedCuda();
+    return Boolean.getBoolean(PROPERTY) ? TestBackends.simulatedCuda() : new CudaBackendProvider();
+  }
+
+  /** Returns whether there is a simulated or a real device. */
+  static boolean available() {
+    return Boolean.getBoolean(PROPERTY) || provider().probe().available();
   }
 
   static Backend open() {

@@ -10,7 +10,17 @@ public final class KernelArguments {
   private static final String MATRIX = "[N, D]";
   private static final String ROW = "[D]";
 
-  private KernelArguments() {}
+  /** For backends that compute on F32 activations. */
+  public static final KernelArguments F32 = new KernelArguments(DType.F32);
+
+  /** For backends that compute on F32 and on BF16 activations. */
+  public static final KernelArguments F32_OR_BF16 = new KernelArguments(DType.F32, DType.BF16);
+
+  private final DType[] activations;
+
+  private KernelArguments(DType... activations) {
+    this.activations = activations;
+  }
 
   /** Checks {@link Memory#copy}. */
   public static void copy(Tensor target, Tensor source) {
@@ -26,19 +36,16 @@ public final class KernelArguments {
 
   /**
    * Checks {@link Kernels#gemm}. Both factors have one type, and a BF16 product has BF16 factors.
-   *
-   * @param types what the backend multiplies: F32, or F32 and BF16
    */
-  public static void gemm(
-      Tensor c, Tensor a, boolean transposeA, Tensor b, boolean transposeB, DType... types) {
+  public void gemm(Tensor c, Tensor a, boolean transposeA, Tensor b, boolean transposeB) {
     String op = "gemm";
     String lettersA = transposeA ? "[K, M]" : "[M, K]";
     String lettersB = transposeB ? "[N, K]" : "[K, N]";
-    Arguments.oneOf(op, "c", c, "[M, N]", types);
+    Arguments.oneOf(op, "c", c, "[M, N]", activations);
     if (c.type() == DType.BF16) {
       Arguments.typed(op, "a", a, DType.BF16, lettersA);
     }
-    Arguments.oneOf(op, "a", a, lettersA, types);
+    Arguments.oneOf(op, "a", a, lettersA, activations);
     Arguments.typed(op, "b", b, a.type(), lettersB);
     long m = c.rows();
     long n = c.columns();
@@ -73,48 +80,48 @@ public final class KernelArguments {
   }
 
   /** Checks {@link Kernels#layerNorm}. */
-  public static void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias) {
+  public void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias) {
     norm("layerNorm", out, "x", x, gain, "bias", bias);
   }
 
-  private static void norm(
+  private void norm(
       String op, Tensor out, String xName, Tensor x, Tensor gain, String biasName, Tensor bias) {
     Arguments.oneOf(op, xName, x, MATRIX, STREAM);
     Arguments.flat(op, "gain", gain, DType.F32, ROW, x.columns());
-    like(op, "out", out, x);
+    activation(op, "out", out, x);
     Arguments.flat(op, biasName, bias, DType.F32, ROW, x.columns());
   }
 
   /** Checks {@link Kernels#layerNormBackward}. */
-  public static void layerNormBackward(
+  public void layerNormBackward(
       Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain) {
     String op = "layerNormBackward";
     Arguments.oneOf(op, "x", x, MATRIX, STREAM);
     Arguments.flat(op, "gain", gain, DType.F32, ROW, x.columns());
     like(op, "dX", dX, x);
-    like(op, "dOut", dOut, x);
+    activation(op, "dOut", dOut, x);
     Arguments.flat(op, "dGain", dGain, DType.F32, ROW, x.columns());
     Arguments.flat(op, "dBias", dBias, DType.F32, ROW, x.columns());
   }
 
   /** Checks {@link Kernels#residual}. */
-  public static void residual(Tensor acc, Tensor y, Tensor bias, int sign) {
+  public void residual(Tensor acc, Tensor y, Tensor bias, int sign) {
     step("residual", acc, y, bias, sign);
   }
 
-  private static void step(String op, Tensor acc, Tensor y, Tensor bias, int sign) {
+  private void step(String op, Tensor acc, Tensor y, Tensor bias, int sign) {
     if (sign != 1 && sign != -1) {
       throw new IllegalArgumentException(op + ": sign must be +1 or -1, got " + sign);
     }
     Arguments.oneOf(op, "acc", acc, MATRIX, STREAM);
-    like(op, "y", y, acc);
+    activation(op, "y", y, acc);
     if (bias != null) {
       Arguments.flat(op, "bias", bias, DType.F32, ROW, acc.columns());
     }
   }
 
   /** Checks {@link Kernels#residualNorm}. */
-  public static void residualNorm(
+  public void residualNorm(
       Tensor out, Tensor acc, Tensor y, Tensor bias, int sign, Tensor gain, Tensor normBias) {
     String op = "residualNorm";
     step(op, acc, y, bias, sign);
@@ -122,20 +129,20 @@ public final class KernelArguments {
   }
 
   /** Checks {@link Kernels#residualBackward}. */
-  public static void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc) {
+  public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc) {
     gradient("residualBackward", dY, dBias, dAcc);
   }
 
-  private static void gradient(String op, Tensor dY, Tensor dBias, Tensor dAcc) {
+  private void gradient(String op, Tensor dY, Tensor dBias, Tensor dAcc) {
     Arguments.typed(op, "dAcc", dAcc, DType.F32, MATRIX);
-    like(op, "dY", dY, dAcc);
+    activation(op, "dY", dY, dAcc);
     if (dBias != null) {
       Arguments.flat(op, "dBias", dBias, DType.F32, ROW, dAcc.columns());
     }
   }
 
   /** Checks {@link Kernels#residualInverse}. */
-  public static void residualInverse(
+  public void residualInverse(
       Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc) {
     String op = "residualInverse";
     step(op, acc, y, bias, -1);
@@ -144,7 +151,7 @@ public final class KernelArguments {
   }
 
   /** Checks {@link Kernels#lshBuckets}, but for limits of a backend on K. */
-  public static void lshBuckets(
+  public void lshBuckets(
       Tensor buckets,
       Tensor queryKeys,
       Tensor rotations,
@@ -155,7 +162,8 @@ public final class KernelArguments {
     long rows = spec.sequences().rows();
     Arguments.flat(
         op, "buckets", buckets, DType.I32, "[B, H, R, T]", rows * spec.heads() * hash.rounds());
-    Arguments.matrix(op, "queryKeys", queryKeys, DType.F32, "[N, H*K]", rows, spec.width());
+    Arguments.oneOf(op, "queryKeys", queryKeys, "[N, H*K]", activations);
+    Arguments.matrix(op, "queryKeys", queryKeys, queryKeys.type(), "[N, H*K]", rows, spec.width());
     String floats = "[H, K, R*columns]";
     String integers = "[H, R*columns, K]";
     Arguments.oneOf(op, "rotations", rotations, floats + " or " + integers, DType.F32, DType.I8);
@@ -187,6 +195,11 @@ public final class KernelArguments {
     }
     Arguments.matrix(op, "order", order, DType.I32, letters, buckets.rows(), buckets.columns());
     Arguments.flat(op, "order", order, DType.I32, letters, buckets.elements());
+  }
+
+  private void activation(String op, String name, Tensor tensor, Tensor like) {
+    Arguments.oneOf(op, name, tensor, MATRIX, activations);
+    Arguments.matrix(op, name, tensor, tensor.type(), MATRIX, like.rows(), like.columns());
   }
 
   private static void like(String op, String name, Tensor tensor, Tensor like) {

@@ -29,7 +29,7 @@ final class LshKernels {
       HashSpec hash) {
     Sequences sequences = spec.sequences();
     String op = "lshBuckets";
-    KernelArguments.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
+    KernelArguments.F32_OR_BF16.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
     if (spec.headSize() > MAX_HEAD_SIZE) {
       throw new IllegalArgumentException(
           op

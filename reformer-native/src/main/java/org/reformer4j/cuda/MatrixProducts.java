@@ -61,7 +61,7 @@ final class MatrixProducts implements AutoCloseable {
       boolean transposeB,
       float factor,
       float addend) {
-    KernelArguments.gemm(c, a, transposeA, b, transposeB, DType.F32, DType.BF16);
+    KernelArguments.F32_OR_BF16.gemm(c, a, transposeA, b, transposeB);
     long toC = memory.address(c);
     long toA = memory.address(a);
     long toB = memory.address(b);

@@ -19,7 +19,7 @@ final class ResidualKernels {
 
   void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
     String op = "residual";
-    KernelArguments.residual(acc, y, bias, sign);
+    KernelArguments.F32_OR_BF16.residual(acc, y, bias, sign);
     forward(op, Rows.NONE, acc, rows(y), bias, sign, dropout, null, null, 0);
   }
 
@@ -34,20 +34,20 @@ final class ResidualKernels {
       Tensor normBias,
       float epsilon) {
     String op = "residualNorm";
-    KernelArguments.residualNorm(out, acc, y, bias, sign, gain, normBias);
+    KernelArguments.F32_OR_BF16.residualNorm(out, acc, y, bias, sign, gain, normBias);
     forward(op, rows(out), acc, rows(y), bias, sign, dropout, gain, normBias, epsilon);
   }
 
   void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
     String op = "layerNorm";
-    KernelArguments.layerNorm(out, x, gain, bias);
+    KernelArguments.F32_OR_BF16.layerNorm(out, x, gain, bias);
     forward(op, rows(out), x, Rows.NONE, null, 1, Dropout.NONE, gain, bias, epsilon);
   }
 
   void layerNormBackward(
       Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon) {
     String op = "layerNormBackward";
-    KernelArguments.layerNormBackward(dX, dGain, dBias, dOut, x, gain);
+    KernelArguments.F32_OR_BF16.layerNormBackward(dX, dGain, dBias, dOut, x, gain);
     long toDx = memory.address(dX);
     long toDout = memory.address(dOut);
     long workspace =
@@ -78,14 +78,14 @@ final class ResidualKernels {
 
   void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
-    KernelArguments.residualBackward(dY, dBias, dAcc);
+    KernelArguments.F32_OR_BF16.residualBackward(dY, dBias, dAcc);
     backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout, 0);
   }
 
   void residualInverse(
       Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
     String op = "residualInverse";
-    KernelArguments.residualInverse(acc, dY, dBias, y, bias, dAcc);
+    KernelArguments.F32_OR_BF16.residualInverse(acc, dY, dBias, y, bias, dAcc);
     backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout, 0);
   }
 

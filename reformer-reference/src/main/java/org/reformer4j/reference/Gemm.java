@@ -1,6 +1,5 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.DType;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
@@ -31,7 +30,7 @@ final class Gemm {
       boolean transposeB,
       float alpha,
       float beta) {
-    KernelArguments.gemm(c, a, transposeA, b, transposeB, DType.F32);
+    KernelArguments.F32.gemm(c, a, transposeA, b, transposeB);
     int rows = (int) c.rows();
     int columns = (int) c.columns();
     int terms = (int) (transposeA ? a.rows() : a.columns());

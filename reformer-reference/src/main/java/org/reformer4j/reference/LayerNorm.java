@@ -14,7 +14,7 @@ final class LayerNorm {
 
   static void forward(
       Workers workers, Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
-    KernelArguments.layerNorm(out, x, gain, bias);
+    KernelArguments.F32.layerNorm(out, x, gain, bias);
     forward(out, x, gain, bias, epsilon).run(workers);
   }
 
@@ -53,7 +53,7 @@ final class LayerNorm {
       Tensor x,
       Tensor gain,
       float epsilon) {
-    KernelArguments.layerNormBackward(dX, dGain, dBias, dOut, x, gain);
+    KernelArguments.F32.layerNormBackward(dX, dGain, dBias, dOut, x, gain);
     StreamRows source = StreamRows.of(x);
     FloatRows gradient = FloatRows.of(dOut);
     FloatRows target = FloatRows.of(dX);

@@ -33,7 +33,7 @@ final class LshBuckets {
     Sequences sequences = spec.sequences();
     String op = "lshBuckets";
     int columns = hash.rounds() * hash.rotationColumns();
-    KernelArguments.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
+    KernelArguments.F32.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
     boolean integer = rotations.type() == DType.I8;
     if (integer && spec.headSize() > IntegerHash.MAX_HEAD_SIZE) {
       throw new IllegalArgumentException(

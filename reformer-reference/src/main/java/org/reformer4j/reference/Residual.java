@@ -20,7 +20,7 @@ final class Residual {
   }
 
   static void run(Workers workers, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
-    KernelArguments.residual(acc, y, bias, sign);
+    KernelArguments.F32.residual(acc, y, bias, sign);
     report("residual", acc, step(acc, y, bias, sign, dropout).run(workers));
   }
 
@@ -115,7 +115,7 @@ final class Residual {
   }
 
   static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
-    KernelArguments.residualBackward(dY, dBias, dAcc);
+    KernelArguments.F32.residualBackward(dY, dBias, dAcc);
     gradient(workers, dY, dBias, dAcc, dropout);
   }
 

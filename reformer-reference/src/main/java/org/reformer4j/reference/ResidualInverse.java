@@ -19,7 +19,7 @@ final class ResidualInverse {
       Tensor bias,
       Tensor dAcc,
       Dropout dropout) {
-    KernelArguments.residualInverse(acc, dY, dBias, y, bias, dAcc);
+    KernelArguments.F32.residualInverse(acc, dY, dBias, y, bias, dAcc);
     Residual.Step step = Residual.step(acc, y, bias, -1, dropout);
     boolean inRange = step.run(workers);
     // y has been read: dY may be the same tensor.

@@ -21,7 +21,7 @@ final class ResidualNorm {
       Tensor gain,
       Tensor normBias,
       float epsilon) {
-    KernelArguments.residualNorm(out, acc, y, bias, sign, gain, normBias);
+    KernelArguments.F32.residualNorm(out, acc, y, bias, sign, gain, normBias);
     Residual.Step step = Residual.step(acc, y, bias, sign, dropout);
     LayerNorm.Forward norm = LayerNorm.forward(out, acc, gain, normBias, epsilon);
     boolean inRange = step.run(workers);

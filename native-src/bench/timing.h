@@ -16,21 +16,29 @@ namespace bench {
 // Over the simulator sizes shrink and one repetition suffices: the run proves the program, not a speed.
 inline bool rehearsal() { return std::getenv("RF_BENCH_REHEARSAL") != nullptr; }
 
-// Seconds per call: the median of `batches` batches of calls queued back to back, so that the latency of
-// a launch hides behind the one before. The argument counts calls, to rotate inputs.
-inline double seconds(const std::function<void(int)>& call, const std::function<void()>& wait) {
-  const int calls = rehearsal() ? 1 : 20;
-  const int batches = rehearsal() ? 1 : 7;
-  call(0);
+// Seconds of `calls` calls queued back to back, so that the latency of a launch hides behind the one
+// before. The argument counts calls, to rotate inputs.
+inline double batch_seconds(int calls, const std::function<void(int)>& call,
+                            const std::function<void()>& wait) {
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < calls; ++i) call(i);
   wait();
-  std::vector<double> times;
-  for (int batch = 0; batch < batches; ++batch) {
-    const auto start = std::chrono::steady_clock::now();
-    for (int i = 0; i < calls; ++i) call(i);
-    wait();
-    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
-    times.push_back(passed.count() / calls);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Seconds per call: the median of seven batches of at least 10 ms, after 50 ms that raise the clocks.
+inline double seconds(const std::function<void(int)>& call, const std::function<void()>& wait) {
+  double warm = batch_seconds(1, call, wait);
+  if (rehearsal()) {
+    return warm;
   }
+  int calls = 1;
+  for (double spent = 0; spent < 0.05; spent += warm) {
+    warm = batch_seconds(calls, call, wait);
+    calls = std::clamp(static_cast<int>(calls * 0.012 / warm), 1, 20000);
+  }
+  std::vector<double> times;
+  for (int batch = 0; batch < 7; ++batch) times.push_back(batch_seconds(calls, call, wait) / calls);
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
 }

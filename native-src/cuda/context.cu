@@ -21,8 +21,35 @@ int clear(cudaError_t error) {
   return code(error);
 }
 
-// Each library call may come from another thread of the JVM, and the device belongs to the thread.
-int enter(const rf_context* context) { return clear(cudaSetDevice(context->device)); }
+// Copies rows. Pitches beyond 2^31 - 1 are refused by CUDA, so what has no gaps is copied as one piece and
+// rows that far apart one by one.
+int move(rf_context* context, void* target, int64_t target_pitch, const void* source,
+         int64_t source_pitch, int64_t row_bytes, int64_t rows, cudaMemcpyKind kind) {
+  if (rows == 0 || row_bytes == 0) {
+    return RF_STATUS_OK;
+  }
+  const int status = rf::enter(context);
+  if (status != 0) {
+    return status;
+  }
+  if (rows == 1 || (target_pitch == row_bytes && source_pitch == row_bytes)) {
+    return clear(cudaMemcpyAsync(target, source, static_cast<size_t>(row_bytes * rows), kind,
+                                 context->stream));
+  }
+  if (target_pitch <= INT32_MAX && source_pitch <= INT32_MAX) {
+    return clear(cudaMemcpy2DAsync(target, static_cast<size_t>(target_pitch), source,
+                                   static_cast<size_t>(source_pitch),
+                                   static_cast<size_t>(row_bytes), static_cast<size_t>(rows), kind,
+                                   context->stream));
+  }
+  cudaError_t error = cudaSuccess;
+  for (int64_t row = 0; row < rows && error == cudaSuccess; ++row) {
+    error = cudaMemcpyAsync(static_cast<char*>(target) + row * target_pitch,
+                            static_cast<const char*>(source) + row * source_pitch,
+                            static_cast<size_t>(row_bytes), kind, context->stream);
+  }
+  return clear(error);
+}
 
 }  // namespace
 
@@ -70,18 +97,26 @@ const char* rf_status_text(int status) {
 }
 
 int rf_status_fatal(int status) {
+  // After these CUDA refuses every further call of the process, or its results mean nothing.
   switch (status) {
-    case cudaErrorECCUncorrectable:
-    case cudaErrorIllegalAddress:
-    case cudaErrorLaunchTimeout:
-    case cudaErrorAssert:
-    case cudaErrorHardwareStackError:
-    case cudaErrorIllegalInstruction:
-    case cudaErrorMisalignedAddress:
-    case cudaErrorInvalidAddressSpace:
-    case cudaErrorInvalidPc:
-    case cudaErrorLaunchFailure:
-    case cudaErrorUnknown:
+    case 4:    // cudaErrorCudartUnloading
+    case 214:  // cudaErrorECCUncorrectable
+    case 220:  // cudaErrorNvlinkUncorrectable
+    case 226:  // cudaErrorContained
+    case 700:  // cudaErrorIllegalAddress
+    case 702:  // cudaErrorLaunchTimeout
+    case 709:  // cudaErrorContextIsDestroyed
+    case 710:  // cudaErrorAssert
+    case 714:  // cudaErrorHardwareStackError
+    case 715:  // cudaErrorIllegalInstruction
+    case 716:  // cudaErrorMisalignedAddress
+    case 717:  // cudaErrorInvalidAddressSpace
+    case 718:  // cudaErrorInvalidPc
+    case 719:  // cudaErrorLaunchFailure
+    case 721:  // cudaErrorTensorMemoryLeak
+    case 810:  // cudaErrorMpsClientTerminated
+    case 911:  // cudaErrorExternalDevice
+    case 999:  // cudaErrorUnknown
       return 1;
     default:
       return 0;
@@ -95,6 +130,13 @@ int rf_context_create(int device, rf_context** out) {
     return RF_STATUS_HOST_MEMORY;
   }
   cudaError_t error = cudaSetDevice(device);
+  int major = 0;
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
+  }
+  if (error == cudaSuccess && major < 8) {
+    error = cudaErrorNoKernelImageForDevice;
+  }
   if (error == cudaSuccess) {
     error = cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking);
   }
@@ -123,7 +165,7 @@ int rf_context_destroy(rf_context* context) {
   if (context == nullptr) {
     return RF_STATUS_OK;
   }
-  int status = enter(context);
+  int status = rf::enter(context);
   if (context->stream != nullptr) {
     const int waited = clear(cudaStreamSynchronize(context->stream));
     status = status == 0 ? waited : status;
@@ -152,21 +194,37 @@ int rf_context_describe(rf_context* context, char* text, int capacity) {
   return status;
 }
 
-int rf_synchronize(rf_context* context) { return clear(cudaStreamSynchronize(context->stream)); }
+int rf_synchronize(rf_context* context) {
+  const int status = rf::enter(context);
+  return status != 0 ? status : clear(cudaStreamSynchronize(context->stream));
+}
 
 int rf_allocate(rf_context* context, int64_t bytes, void** address) {
   *address = nullptr;
-  const int status = enter(context);
+  const int status = rf::enter(context);
   if (status != 0) {
     return status;
   }
   // An empty tensor still has an address of its own.
   const size_t size = bytes > 0 ? static_cast<size_t>(bytes) : 1;
-  return clear(cudaMallocFromPoolAsync(address, size, context->pool, context->stream));
+  cudaError_t error = cudaMallocFromPoolAsync(address, size, context->pool, context->stream);
+  if (error == cudaErrorMemoryAllocation) {
+    // What the pool keeps may lie in pieces that do not fit: give it back and try once more.
+    cudaGetLastError();
+    error = cudaStreamSynchronize(context->stream);
+    if (error == cudaSuccess) {
+      error = cudaMemPoolTrimTo(context->pool, 0);
+    }
+    if (error == cudaSuccess) {
+      error = cudaMallocFromPoolAsync(address, size, context->pool, context->stream);
+    }
+  }
+  return clear(error);
 }
 
 int rf_free(rf_context* context, void* address) {
-  return clear(cudaFreeAsync(address, context->stream));
+  const int status = rf::enter(context);
+  return status != 0 ? status : clear(cudaFreeAsync(address, context->stream));
 }
 
 int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
@@ -174,7 +232,7 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
   size_t total = 0;
   uint64_t reserved = 0;
   uint64_t used = 0;
-  int status = enter(context);
+  int status = rf::enter(context);
   if (status == 0) {
     status = clear(cudaMemGetInfo(&available, &total));
   }
@@ -192,39 +250,23 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
 
 int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
               int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  if (rows == 0 || row_bytes == 0) {
-    return RF_STATUS_OK;
-  }
-  // From pageable memory: returns when the source has been staged.
-  return clear(cudaMemcpy2DAsync(target, static_cast<size_t>(target_pitch), source,
-                                 static_cast<size_t>(source_pitch), static_cast<size_t>(row_bytes),
-                                 static_cast<size_t>(rows), cudaMemcpyHostToDevice,
-                                 context->stream));
+  const int status = move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
+                          cudaMemcpyHostToDevice);
+  // CUDA may still read pageable memory when an asynchronous copy returns.
+  return status != 0 ? status : rf_synchronize(context);
 }
 
 int rf_download(rf_context* context, void* target, int64_t target_pitch, const void* source,
                 int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  if (rows != 0 && row_bytes != 0) {
-    const int status = clear(cudaMemcpy2DAsync(
-        target, static_cast<size_t>(target_pitch), source, static_cast<size_t>(source_pitch),
-        static_cast<size_t>(row_bytes), static_cast<size_t>(rows), cudaMemcpyDeviceToHost,
-        context->stream));
-    if (status != 0) {
-      return status;
-    }
-  }
-  return rf_synchronize(context);
+  const int status = move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
+                          cudaMemcpyDeviceToHost);
+  return status != 0 ? status : rf_synchronize(context);
 }
 
 int rf_copy(rf_context* context, void* target, int64_t target_pitch, const void* source,
             int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  if (rows == 0 || row_bytes == 0) {
-    return RF_STATUS_OK;
-  }
-  return clear(cudaMemcpy2DAsync(target, static_cast<size_t>(target_pitch), source,
-                                 static_cast<size_t>(source_pitch), static_cast<size_t>(row_bytes),
-                                 static_cast<size_t>(rows), cudaMemcpyDeviceToDevice,
-                                 context->stream));
+  return move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
+              cudaMemcpyDeviceToDevice);
 }
 
 }  // extern "C"

@@ -11,4 +11,18 @@ struct rf_context {
   cudaMemPool_t pool;
 };
 
+namespace rf {
+
+// Makes the context's device the one of this thread: calls may come from any thread of the JVM, and a
+// kernel is refused on the stream of another device.
+inline int enter(const rf_context* context) {
+  const cudaError_t error = cudaSetDevice(context->device);
+  if (error != cudaSuccess) {
+    cudaGetLastError();
+  }
+  return static_cast<int>(error);
+}
+
+}  // namespace rf
+
 #endif

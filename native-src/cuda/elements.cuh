@@ -198,13 +198,13 @@ __device__ __forceinline__ void residual_quad(float (&x)[4], const Matrix& acc, 
   load_quad(f, y, row, column, columns);
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    f[j] = mul(sign, mul(add(f[j], bias[j]), factors[j]));
+    f[j] = mul(add(f[j], bias[j]), factors[j]);
   }
   if (acc.type == RF_F32) {
     load_quad(x, acc, row, column, columns);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      x[j] = add(x[j], f[j]);
+      x[j] = add(x[j], mul(sign, f[j]));
     }
     store_quad(acc, row, column, columns, x);
     return;
@@ -224,7 +224,8 @@ __device__ __forceinline__ void residual_quad(float (&x)[4], const Matrix& acc, 
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     const float scaled = f[j] * kFixedScale;
-    const int64_t sum = static_cast<int64_t>(sums[j]) + to_int(scaled);
+    // Rounded before the sign, so that forward and inverse move by the same steps.
+    const int64_t sum = sums[j] + static_cast<int64_t>(sign) * to_int(scaled);
     const int64_t low = INT32_MIN;
     const int64_t high = INT32_MAX;
     const int64_t kept = sum < low ? low : (sum > high ? high : sum);

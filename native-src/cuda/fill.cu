@@ -30,6 +30,9 @@ extern "C" int rf_fill(rf_context* context, void* target, int64_t stride, int ty
   if (rows == 0 || columns == 0) {
     return RF_STATUS_OK;
   }
+  if (const int status = enter(context)) {
+    return status;
+  }
   if (type == RF_FIXED) {
     // The bits of the grid point, moved as those of a float.
     const double scaled = static_cast<double>(value) * kFixedScale;

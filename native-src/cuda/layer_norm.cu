@@ -17,7 +17,7 @@ namespace rf {
 namespace {
 
 constexpr int kWarps = 8;
-// Two blocks per multiprocessor of the largest card, a constant so that sums do not depend on the card.
+// Two waves or two blocks at once on the largest card; a constant, so that sums do not depend on the card.
 constexpr int64_t kMaxBlocks = 264;
 
 struct LayerNormBackward {
@@ -97,7 +97,7 @@ __global__ void __launch_bounds__(32 * kWarps) layer_norm_backward_kernel(LayerN
         }
       }
     }
-    const float inverse = 1.0f / sqrtf(warp_sum(squares) * scale + p.epsilon);
+    const float inverse = 1.0f / sqrtf(fmaf(warp_sum(squares), scale, p.epsilon));
     float sum_g = 0.0f;
     float sum_gn = 0.0f;
 #pragma unroll
@@ -184,7 +184,7 @@ __global__ void __launch_bounds__(32 * kWarps)
         squares = fmaf(n[j], n[j], squares);
       }
     }
-    const float inverse = 1.0f / sqrtf(block_sum(squares, scratch, kWarps) * scale + p.epsilon);
+    const float inverse = 1.0f / sqrtf(fmaf(block_sum(squares, scratch, kWarps), scale, p.epsilon));
     float sum_g = 0.0f;
     float sum_gn = 0.0f;
     for (int64_t column = first; column < p.columns; column += step) {
@@ -253,6 +253,9 @@ extern "C" int rf_layer_norm_backward(rf_context* context, float* dx, int64_t dx
   if (rows == 0 || columns == 0) {
     return RF_STATUS_OK;
   }
+  if (const int status = enter(context)) {
+    return status;
+  }
   LayerNormBackward p = {};
   p.dx = matrix(dx, dx_stride, RF_F32, columns);
   p.dout = matrix(dout, dout_stride, dout_type, columns);
@@ -277,7 +280,6 @@ extern "C" int rf_layer_norm_backward(rf_context* context, float* dx, int64_t dx
   } else {
     RF_LAUNCH(layer_norm_backward_wide_kernel, grid, dim3(32 * kWarps), 0, stream, p);
   }
-  add_partials(dgain, p.partials, 2 * columns, blocks, columns, stream);
-  add_partials(dbias, p.partials + columns, 2 * columns, blocks, columns, stream);
+  add_partials(dgain, dbias, p.partials, blocks, columns, stream);
   return static_cast<int>(cudaGetLastError());
 }

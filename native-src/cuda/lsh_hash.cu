@@ -118,8 +118,10 @@ __global__ void __launch_bounds__(kThreads) lsh_hash_float_kernel(LshHash p) {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           if (j < count) {
+            // As in Java, a maximum that is NaN from the start is never exceeded.
+            const bool never = column + j == 0 && sums[j] != sums[j];
             const int index = sums[j] < 0.0f ? column + j + columns : column + j;
-            keep_better(best, best_index, fabsf(sums[j]), index);
+            keep_better(best, best_index, never ? INFINITY : fabsf(sums[j]), index);
           }
         }
       }
@@ -334,6 +336,12 @@ extern "C" int rf_lsh_hash(rf_context* context, int32_t* buckets, const void* x,
   if (head_size > kMaxHeadSize || factor_count > RF_MAX_FACTORS) {
     return RF_STATUS_UNSUPPORTED;
   }
+  if (batch == 0 || stride == 0 || heads == 0 || rounds == 0) {
+    return RF_STATUS_OK;
+  }
+  if (const int status = enter(context)) {
+    return status;
+  }
   LshHash p = {};
   p.buckets = buckets;
   p.x = matrix(x, x_stride, x_type, head_size);
@@ -353,7 +361,11 @@ extern "C" int rf_lsh_hash(rf_context* context, int32_t* buckets, const void* x,
   }
   const bool integer = rotation_type == RF_I8;
   p.tiles = static_cast<int>(ceil_div(stride, integer ? kIntegerTokens : kFloatTokens));
-  const dim3 grid(static_cast<unsigned>(static_cast<int64_t>(p.tiles) * batch * heads));
+  const int64_t blocks = static_cast<int64_t>(p.tiles) * batch * heads;
+  if (blocks > INT32_MAX) {
+    return RF_STATUS_UNSUPPORTED;
+  }
+  const dim3 grid(static_cast<unsigned>(blocks));
   const dim3 block(kThreads);
   const cudaStream_t stream = context->stream;
   if (!integer) {

@@ -40,7 +40,8 @@ __device__ __forceinline__ int32_t key_place(const Digit& d, int64_t segment, in
 
 __device__ __forceinline__ uint32_t digit_at(const Digit& d, int64_t segment, int32_t place) {
   const uint32_t key = static_cast<uint32_t>(load(d.buckets + segment * d.length + place));
-  return (key >> d.shift) & d.mask;
+  // A number that is no bucket lands in the last one instead of outside of memory.
+  return min((key >> d.shift) & d.mask, static_cast<uint32_t>(d.bins - 1));
 }
 
 __global__ void __launch_bounds__(kThreads) lsh_sort_count_kernel(Digit d) {
@@ -240,7 +241,13 @@ extern "C" int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* b
   if (segments == 0 || length == 0) {
     return RF_STATUS_OK;
   }
+  if (const int status = enter(context)) {
+    return status;
+  }
   const Plan plan = plan_of(length, bucket_count);
+  if (segments * plan.tiles > INT32_MAX) {
+    return RF_STATUS_UNSUPPORTED;
+  }
   Digit d = {};
   d.buckets = buckets;
   d.counts = static_cast<uint32_t*>(workspace);

@@ -3,7 +3,7 @@
 // Shapes       acc, dy, y, dacc [N, D]; bias, dbias [D]; any N and D.
 // Grid         a block of 8 warps owns 128 columns and rows first, first + 8 * gridDim.y, ...; a lane
 //              owns four neighbouring columns.
-// Memory       reads acc, y, dacc, writes acc, dy once: 18 bytes per element with bfloat16 y and dy and a
+// Memory       reads acc, y, dacc, writes acc, dy once: 16 bytes per element with bfloat16 y and dy and a
 //              float or fixed-point stream. Shared 5 KB; workspace [gridDim.y, D] floats.
 // Determinism  row after row, warps, then blocks in ascending order; no atomics.
 // Reference    org.reformer4j.reference.Residual
@@ -32,6 +32,9 @@ struct ResidualBackward {
 
 // Blocks along the rows: enough for four per multiprocessor of the largest card, from the shape only.
 int64_t row_blocks(int64_t rows, int64_t columns) {
+  if (rows == 0 || columns == 0) {
+    return 0;
+  }
   const int64_t wanted = ceil_div(528, ceil_div(columns, kTile));
   const int64_t most = ceil_div(rows, kWarps);
   return most < wanted ? most : wanted;
@@ -102,6 +105,9 @@ extern "C" int rf_residual_backward(rf_context* context, void* acc, int64_t acc_
   if (rows == 0 || columns == 0) {
     return RF_STATUS_OK;
   }
+  if (const int status = enter(context)) {
+    return status;
+  }
   ResidualBackward p = {};
   p.acc = matrix(acc, acc_stride, acc_type, columns);
   p.dy = matrix(dy, dy_stride, dy_type, columns);
@@ -119,7 +125,7 @@ extern "C" int rf_residual_backward(rf_context* context, void* acc, int64_t acc_
   const dim3 grid(static_cast<unsigned>(ceil_div(columns, kTile)), static_cast<unsigned>(blocks));
   RF_LAUNCH(residual_backward_kernel, grid, dim3(32 * kWarps), 0, context->stream, p);
   if (dbias != nullptr) {
-    add_partials(dbias, p.partials, columns, blocks, columns, context->stream);
+    add_partials(dbias, nullptr, p.partials, blocks, columns, context->stream);
   }
   return static_cast<int>(cudaGetLastError());
 }

@@ -159,6 +159,9 @@ extern "C" int rf_residual_norm(rf_context* context, void* out, int64_t out_stri
   if (rows == 0 || columns == 0 || (out == nullptr && y == nullptr)) {
     return RF_STATUS_OK;
   }
+  if (const int status = enter(context)) {
+    return status;
+  }
   ResidualNorm p = {};
   p.out = matrix(out, out_stride, out_type, columns);
   p.acc = matrix(acc, acc_stride, acc_type, columns);

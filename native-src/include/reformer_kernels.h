@@ -7,7 +7,8 @@
 // * Device memory is passed as void* with an element type; matrices have a row stride in elements.
 //   Arguments have been checked by the caller: shapes and types are trusted here.
 // * Work is queued on the context's stream. Workspace belongs to the caller; the function
-//   rf_<op>_workspace says how many bytes it takes. It needs no initial content.
+//   rf_<op>_workspace says how many bytes it takes. It needs no initial content and an alignment to 16
+//   bytes, which every allocation has.
 // * Letters: N rows, D columns, B batch, T rows from one sequence to the next, H heads, K head size,
 //   R hash rounds. "+=" accumulates, everything else overwrites.
 // * Sums have one fixed order that depends on the shape only: the same inputs give the same bits on
@@ -58,7 +59,7 @@ typedef struct rf_context rf_context;
 
 // RF_ABI_VERSION of the library.
 RF_EXPORT int rf_abi_version(void);
-// What the library is: "cuda 13.0: sm_80 sm_90 compute_90", "simulated cuda".
+// What the library is, in a few words.
 RF_EXPORT const char* rf_description(void);
 // Number of devices. Without a driver the status says so and *count is 0.
 RF_EXPORT int rf_device_count(int* count);
@@ -70,7 +71,8 @@ RF_EXPORT int rf_status_fatal(int status);
 
 // A device with one ordered stream and a stream-ordered memory pool.
 RF_EXPORT int rf_context_create(int device, rf_context** context);
-// Waits for the stream, then frees stream and pool. Null is legal.
+// Waits for the stream, then frees stream and pool. Null is legal. Blocks that were not freed before keep
+// their memory until the process ends.
 RF_EXPORT int rf_context_destroy(rf_context* context);
 // The stream, a cudaStream_t, for libraries that queue their own work on it.
 RF_EXPORT void* rf_context_stream(rf_context* context);
@@ -87,7 +89,8 @@ RF_EXPORT int rf_allocate(rf_context* context, int64_t bytes, void** address);
 RF_EXPORT int rf_free(rf_context* context, void* address);
 // Free and total bytes of the device; memory kept by this context's pool counts as free.
 RF_EXPORT int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes);
-// Copies rows of host memory to the device; the source may be reused on return. Pitches in bytes.
+// Copies rows of host memory to the device and waits, so that the source may be reused on return. Pitches
+// in bytes.
 RF_EXPORT int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
                         int64_t source_pitch, int64_t row_bytes, int64_t rows);
 // Waits, and copies rows of device memory to the host.
@@ -108,7 +111,8 @@ RF_EXPORT int rf_fill(rf_context* context, void* target, int64_t stride, int typ
 // without out a plain residual step. On RF_FIXED streams the addend is rounded to the grid, half to
 // even, and the sum is exact: sign -1 restores every bit.
 //
-// out [N, D] RF_F32 or RF_BF16, or null; acc [N, D] RF_F32 or RF_FIXED, may be out only if y is null
+// out [N, D] RF_F32 or RF_BF16, or null; acc [N, D] RF_F32 or RF_FIXED, may be out (same type
+// and stride) only if y is null
 // y [N, D] RF_F32 or RF_BF16, or null; bias [D] or null; gain, norm_bias [D] (not read without out)
 // overflow: one int32 set to 1 where a fixed-point sum left its range and was saturated, or null
 RF_EXPORT int rf_residual_norm(rf_context* context, void* out, int64_t out_stride, int out_type,
@@ -129,11 +133,11 @@ RF_EXPORT int rf_layer_norm_backward(rf_context* context, float* dx, int64_t dx_
                                      int64_t rows, int64_t columns, void* workspace);
 
 // Inverse recomputation fused with the gradient of the residual step:
-// acc -= dropout(y + bias), dy = dropout(dacc), dbias += column sums of dy.
+// acc -= dropout(y + bias), dy = dropout(dacc), dbias += column sums of dy before it is rounded to its type.
 // Without y only the gradient; dbias without dy is legal.
 //
 // acc [N, D] RF_F32 or RF_FIXED (not touched without y); dy [N, D] RF_F32 or RF_BF16, may be y or
-// dacc if the types agree; dbias += [D] or null; y [N, D] RF_F32 or RF_BF16 or
+// dacc if types and strides agree; dbias += [D] or null; y [N, D] RF_F32 or RF_BF16 or
 // null; bias [D] or null; dacc [N, D] RF_F32
 RF_EXPORT int64_t rf_residual_backward_workspace(int64_t rows, int64_t columns);
 RF_EXPORT int rf_residual_backward(rf_context* context, void* acc, int64_t acc_stride, int acc_type,

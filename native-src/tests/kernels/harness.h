@@ -1,4 +1,4 @@
-// What the kernel tests share: a device, buffers with guard rows, random numbers, and checks that name
+// What the kernel tests share: a device, matrices that begin anywhere, random numbers, and checks that name
 // the case. The same programs run over the simulator and on a card.
 #ifndef REFORMER_TESTS_HARNESS_H
 #define REFORMER_TESTS_HARNESS_H
@@ -121,10 +121,12 @@ inline float rounded(float x, int type) { return type == RF_BF16 ? bf16_value(bf
 // fixed point as integers.
 class Matrix {
  public:
+  // With a gap between its rows a matrix is a view, and begins as many elements behind the allocation's
+  // start: what is aligned must follow from both.
   Matrix(Device& device, int type, int64_t rows, int64_t columns, int64_t stride)
       : type(type),
         stride(stride),
-        block_(device, (rows * stride + offset) * bytes(type)),
+        block_(device, (rows * stride + stride - columns) * bytes(type)),
         device_(device),
         rows_(rows),
         columns_(columns) {}
@@ -134,7 +136,9 @@ class Matrix {
 
   static int64_t bytes(int type) { return type == RF_BF16 ? 2 : type == RF_I8 ? 1 : 4; }
 
-  void* data() const { return static_cast<char*>(block_.address) + offset * bytes(type); }
+  void* data() const {
+    return static_cast<char*>(block_.address) + (stride - columns_) * bytes(type);
+  }
   float* floats() const { return static_cast<float*>(data()); }
   int32_t* ints() const { return static_cast<int32_t*>(data()); }
 
@@ -172,9 +176,6 @@ class Matrix {
   const int64_t stride;
 
  private:
-  // An offset of elements that keeps rows apart from the start of the allocation.
-  static constexpr int64_t offset = 0;
-
   size_t count() const { return static_cast<size_t>(rows_ * columns_); }
   void upload(const void* source) {
     ok(rf_upload(device_.context, data(), stride * bytes(type), source, columns_ * bytes(type),

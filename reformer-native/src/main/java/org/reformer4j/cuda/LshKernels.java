@@ -1,5 +1,6 @@
 package org.reformer4j.cuda;
 
+import java.util.Arrays;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
@@ -13,6 +14,11 @@ final class LshKernels {
   private final Device device;
   private final CudaMemory memory;
   private final Transfers transfers;
+
+  /** Lengths that are on the device at {@link #onDevice}, null for none. */
+  private int[] uploaded;
+
+  private long onDevice;
 
   LshKernels(Device device, CudaMemory memory, Transfers transfers) {
     this.device = device;
@@ -78,9 +84,25 @@ final class LshKernels {
     if (!ragged) {
       return 0;
     }
-    long address = memory.workspace((long) lengths.length * Integer.BYTES);
-    transfers.upload(op, address, lengths);
-    return address;
+    // An upload waits for the device; all layers of a batch have the same lengths.
+    if (!Arrays.equals(lengths, uploaded)) {
+      close();
+      long[] address = new long[1];
+      long bytes = (long) lengths.length * Integer.BYTES;
+      device.check(op, "", device.kernels().rf_allocate(device.context(), bytes, address));
+      onDevice = address[0];
+      transfers.upload(op, onDevice, lengths);
+      uploaded = lengths;
+    }
+    return onDevice;
+  }
+
+  void close() {
+    if (onDevice != 0 && device.alive()) {
+      device.note("close", device.kernels().rf_free(device.context(), onDevice));
+    }
+    onDevice = 0;
+    uploaded = null;
   }
 
   void lshSort(Tensor order, Tensor buckets, HashSpec hash) {

@@ -70,6 +70,7 @@ else
   programs=$here/native/card
   prefix=card_
   suffix=
+  java+=(-Dreformer.tests.require=cuda)
   folders=$(library_folders)
   export LD_LIBRARY_PATH=$folders${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 fi

@@ -23,7 +23,8 @@ enum class Async { kLazy, kEager };
 
 // How launches run. Change it between launches only.
 struct Config {
-  // Order of the blocks of a grid and of the threads of a block between two barriers.
+  // Order of the blocks of a grid and of the threads of a block between two barriers. With
+  // ThreadSanitizer it is random unless SIM_ORDER says otherwise.
   Order order = Order::kForward;
   uint64_t seed = 1;
   // When copy_async16 copies: at the wait for it (finds a missing wait) or at once (finds a missing

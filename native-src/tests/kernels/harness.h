@@ -40,6 +40,14 @@ inline void ok(int status, const std::string& what) {
   check(status == 0, what + ": " + rf_status_name(status) + ": " + rf_status_text(status));
 }
 
+// What nothing can go on without.
+inline void require(int status, const char* what) {
+  if (status != 0) {
+    std::fprintf(stderr, "%s: %s: %s\n", what, rf_status_name(status), rf_status_text(status));
+    std::exit(1);
+  }
+}
+
 template <class T>
 void same(const std::vector<T>& actual, const std::vector<T>& expected, const std::string& what) {
   check(actual.size() == expected.size(), what + ": sizes differ");
@@ -70,7 +78,7 @@ inline void nearly(const std::vector<float>& actual, const std::vector<double>& 
 
 class Device {
  public:
-  Device() { ok(rf_context_create(0, &context), "rf_context_create"); }
+  Device() { require(rf_context_create(0, &context), "rf_context_create"); }
   ~Device() { ok(rf_context_destroy(context), "rf_context_destroy"); }
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
@@ -82,7 +90,7 @@ class Device {
 class Block {
  public:
   Block(Device& device, int64_t bytes) : device_(device) {
-    ok(rf_allocate(device.context, bytes, &address), "rf_allocate");
+    require(rf_allocate(device.context, bytes, &address), "rf_allocate");
   }
   ~Block() { ok(rf_free(device_.context, address), "rf_free"); }
   Block(const Block&) = delete;

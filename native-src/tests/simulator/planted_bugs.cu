@@ -42,6 +42,20 @@ __global__ void write_after_read(float* out) {
   out[t] = tile[t];
 }
 
+// The same in a block with more threads than ThreadSanitizer keeps apart.
+template <bool CORRECT>
+__global__ void wide_write_after_read(float* out) {
+  RF_SHARED_ARRAY(float, tile, 512);
+  const int t = thread();
+  tile[t] = static_cast<float>(t);
+  __syncthreads();
+  const float next = tile[(t + 1) % 512];
+  if (CORRECT) __syncthreads();
+  tile[t] = next;
+  __syncthreads();
+  if (t < kThreads) out[t] = tile[t];
+}
+
 // The correct version exchanges inside a warp, the other one across the two warps of the block.
 template <bool CORRECT>
 __global__ void syncwarp_across_warps(float* out) {
@@ -254,14 +268,14 @@ struct Case {
   Values expected;
 };
 
-// The kernel, with and without its mistake, on one block of 64 threads.
-#define CASE_OF(suffix, correct, kernel, blocks, bytes, expected, ...)            \
-  {#kernel suffix,                                                                \
-   [](float* out, const float* in) {                                              \
-     (void)out;                                                                   \
-     (void)in;                                                                    \
-     RF_LAUNCH(kernel<correct>, blocks, kThreads, bytes, nullptr, ##__VA_ARGS__); \
-   },                                                                             \
+// The kernel, with and without its mistake.
+#define CASE_OF(suffix, correct, kernel, blocks, threads, bytes, expected, ...)  \
+  {#kernel suffix,                                                               \
+   [](float* out, const float* in) {                                             \
+     (void)out;                                                                  \
+     (void)in;                                                                   \
+     RF_LAUNCH(kernel<correct>, blocks, threads, bytes, nullptr, ##__VA_ARGS__); \
+   },                                                                            \
    expected}
 #define CASES(...) CASE_OF("", false, __VA_ARGS__), CASE_OF("_ok", true, __VA_ARGS__)
 
@@ -282,31 +296,32 @@ Values stage_sums() {
 
 std::vector<Case> cases() {
   return {
-      CASES(missing_barrier, 1, 0, rotated(), out),
-      CASES(write_after_read, 1, 0, rotated(), out),
-      CASES(syncwarp_across_warps, 1, 0, swapped(), out),
-      CASES(missing_syncwarp, 1, 0, swapped(), out),
-      CASES(non_atomic_add, 2, 0, {}, reinterpret_cast<int*>(out)),
-      CASES(race_of_blocks, 2, 0, {}, out),
-      CASES(missing_copy_wait, 1, 0, ramp(0, kThreads), out, in),
-      CASES(stage_reuse, 1, 0, stage_sums(), out, in, 4),
-      CASES(misaligned_copy, 1, 0, {}, in),
-      CASES(out_of_shared, 1, 0, constant(2.0f), out, kThreads),
-      CASES(out_of_dynamic_shared, 1, kThreads * 4, constant(1.0f), out, kThreads),
-      CASES(out_of_global, 1, 0, constant(1.0f), out, 1),
-      CASES(out_of_local, 1, 0, constant(1.0f), out, 8),
-      CASES(misaligned_vector, 1, 0, {}, out, in),
-      CASES(uninitialized_shared, 1, 0, constant(1.0f), out),
-      CASES(uninitialized_global, 1, 0, ramp(0, kThreads), out, test::Device<float>(kThreads).get(),
-            in),
-      CASES(barrier_in_branch, 1, 0, {}),
-      CASES(different_barriers, 1, 0, {}),
-      CASES(barrier_against_shuffle, 1, 0, {}),
-      CASES(half_warp, 1, 0, {}),
-      CASES(lane_not_in_mask, 1, 0, {}),
-      CASES(exited_lane_in_mask, 1, 0, {}),
-      CASES(different_masks, 1, 0, {}),
-      CASES(different_collectives, 1, 0, {}),
+      CASES(missing_barrier, 1, kThreads, 0, rotated(), out),
+      CASES(write_after_read, 1, kThreads, 0, rotated(), out),
+      CASES(wide_write_after_read, 1, 512, 0, ramp(1, kThreads), out),
+      CASES(syncwarp_across_warps, 1, kThreads, 0, swapped(), out),
+      CASES(missing_syncwarp, 1, kThreads, 0, swapped(), out),
+      CASES(non_atomic_add, 2, kThreads, 0, {}, reinterpret_cast<int*>(out)),
+      CASES(race_of_blocks, 2, kThreads, 0, {}, out),
+      CASES(missing_copy_wait, 1, kThreads, 0, ramp(0, kThreads), out, in),
+      CASES(stage_reuse, 1, kThreads, 0, stage_sums(), out, in, 4),
+      CASES(misaligned_copy, 1, kThreads, 0, {}, in),
+      CASES(out_of_shared, 1, kThreads, 0, constant(2.0f), out, kThreads),
+      CASES(out_of_dynamic_shared, 1, kThreads, kThreads * 4, constant(1.0f), out, kThreads),
+      CASES(out_of_global, 1, kThreads, 0, constant(1.0f), out, 1),
+      CASES(out_of_local, 1, kThreads, 0, constant(1.0f), out, 8),
+      CASES(misaligned_vector, 1, kThreads, 0, {}, out, in),
+      CASES(uninitialized_shared, 1, kThreads, 0, constant(1.0f), out),
+      CASES(uninitialized_global, 1, kThreads, 0, ramp(0, kThreads), out,
+            test::Device<float>(kThreads).get(), in),
+      CASES(barrier_in_branch, 1, kThreads, 0, {}),
+      CASES(different_barriers, 1, kThreads, 0, {}),
+      CASES(barrier_against_shuffle, 1, kThreads, 0, {}),
+      CASES(half_warp, 1, kThreads, 0, {}),
+      CASES(lane_not_in_mask, 1, kThreads, 0, {}),
+      CASES(exited_lane_in_mask, 1, kThreads, 0, {}),
+      CASES(different_masks, 1, kThreads, 0, {}),
+      CASES(different_collectives, 1, kThreads, 0, {}),
   };
 }
 

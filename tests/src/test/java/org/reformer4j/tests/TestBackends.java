@@ -21,6 +21,9 @@ public final class TestBackends {
   /** True in the test run that has the stand-ins for NVIDIA's libraries. */
   public static final String FAKE_CUDA = "reformer.fakecuda";
 
+  /** Names a backend without which these tests prove nothing, as on a machine with a card. */
+  private static final String REQUIRED = "reformer.tests.require";
+
   /** Operations that a backend gets with a later release. */
   private static final Map<String, Set<String>> LATER =
       Map.of(
@@ -52,6 +55,12 @@ public final class TestBackends {
       return List.of("cuda");
     }
     List<BackendStatus> statuses = Backends.statuses();
+    String required = System.getProperty(REQUIRED);
+    for (BackendStatus status : statuses) {
+      if (status.name().equals(required) && !status.available()) {
+        throw new IllegalStateException(required + " is required here: " + status.reason());
+      }
+    }
     statuses.stream()
         .filter(status -> !status.available())
         .forEach(status -> System.out.println("skipped backend " + status));

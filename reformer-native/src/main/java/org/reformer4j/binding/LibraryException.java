@@ -20,7 +20,7 @@ public final class LibraryException extends Exception {
    * @param error what was thrown; its root cause is told
    */
   public LibraryException(String what, Throwable error) {
-    super(what + ": " + rootCause(error), error);
+    super(what + ": " + rootCause(error) + advice(rootCause(error)), error);
   }
 
   /**
@@ -44,5 +44,13 @@ public final class LibraryException extends Exception {
           + root.getMessage();
     }
     return root.getMessage() != null ? root.getMessage() : root.toString();
+  }
+
+  /** What to do where the dynamic linker may not map a copied library. */
+  private static String advice(String message) {
+    return message.contains("failed to map segment")
+        ? ": the folder for temporary files may forbid programs (noexec); give java"
+            + " -Djava.io.tmpdir=<a folder that allows them>"
+        : "";
   }
 }

@@ -74,7 +74,7 @@ final class NvidiaLibraries {
           + " libcublas-13-0) or add their folder to LD_LIBRARY_PATH";
     }
     if (cause.contains("jnicudart") || cause.contains("jnicublas")) {
-      return cause + ": add " + JAR;
+      return "the jar with bytedeco's bindings is missing: add " + JAR + " (" + cause + ")";
     }
     return cause;
   }

@@ -149,7 +149,12 @@ class NativeLoadingTest {
       run(jdk, copyOfStandIns());
     }
     add("no presets", kernels, whole, "org.bytedeco.cuda.", "cuda-[0-9.-]+jar");
-    add("no bindings", kernels, whole, "add org.bytedeco:cuda", "cuda-.*-linux-x86_64.jar");
+    add(
+        "no bindings",
+        kernels,
+        whole,
+        "add org.bytedeco:cuda:linux-x86_64",
+        "cuda-.*-linux-x86_64.jar");
     run(jdk, copyOfStandIns());
   }
 

@@ -12,6 +12,7 @@ struct ErrorText {
 constexpr ErrorText kErrors[] = {
     SIM_ERROR(cudaSuccess, "no error"),
     SIM_ERROR(cudaErrorInvalidValue, "invalid argument"),
+    SIM_ERROR(cudaErrorInvalidPitchValue, "invalid pitch argument"),
     SIM_ERROR(cudaErrorMemoryAllocation, "out of memory"),
     SIM_ERROR(cudaErrorInitializationError, "initialization error"),
     SIM_ERROR(cudaErrorCudartUnloading, "driver shutting down"),

@@ -186,9 +186,9 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   return cudaSuccess;
 }
 
-cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source,
-                              size_t source_pitch, size_t width, size_t height, cudaMemcpyKind kind,
-                              cudaStream_t) {
+static cudaError_t copy_rows(void* target, size_t target_pitch, const void* source,
+                             size_t source_pitch, size_t width, size_t height,
+                             cudaMemcpyKind kind) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   if (width > target_pitch || width > source_pitch) return finish(cudaErrorInvalidValue);
@@ -207,9 +207,20 @@ cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* sou
   return cudaSuccess;
 }
 
+cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source,
+                              size_t source_pitch, size_t width, size_t height, cudaMemcpyKind kind,
+                              cudaStream_t) {
+  // The largest pitch of a device (cudaDevAttrMaxPitch).
+  if (target_pitch > INT32_MAX || source_pitch > INT32_MAX) {
+    Lock lock(device().mutex);
+    return finish(cudaErrorInvalidPitchValue);
+  }
+  return copy_rows(target, target_pitch, source, source_pitch, width, height, kind);
+}
+
 cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t stream) {
-  return cudaMemcpy2DAsync(target, bytes, source, bytes, bytes, 1, kind, stream);
+                            cudaStream_t) {
+  return copy_rows(target, bytes, source, bytes, bytes, 1, kind);
 }
 
 cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) {

@@ -9,8 +9,8 @@ import org.reformer4j.api.TensorScope;
 import org.reformer4j.binding.KernelLibrary;
 
 /**
- * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads, downloads
- * and {@link #synchronize} wait.
+ * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads,
+ * downloads and {@link #synchronize} wait.
  */
 final class CudaBackend extends LaterKernels {
   static final String NAME = "cuda";

@@ -29,8 +29,8 @@ class Stages {
     char text[200];
     require(rf_context_describe(context_, text, sizeof text), "rf_context_describe");
     std::printf("# %s; %s; floors at %.0f GB/s\n", rf_description(), text, copy * 1e-9);
-    std::printf("| stage | shape | us | MB | floor us | predicted us | share of floor | launches |\n");
-    std::printf("|---|---|---|---|---|---|---|---|\n");
+    std::printf("| stage | shape | us | MB | MFLOP | floor us | predicted us | share of floor | launches |\n");
+    std::printf("|---|---|---|---|---|---|---|---|---|\n");
   }
 
   ~Stages() { require(rf_context_destroy(context_), "rf_context_destroy"); }
@@ -129,8 +129,8 @@ class Stages {
     const double time = bench::seconds([&](int i) { require(call(i), stage); },
                                        [&] { require(rf_synchronize(context_), stage); });
     const double floor = std::max(moved / copy_, operations / (2 * kFlops));
-    std::printf("| %s | %s | %.1f | %.1f | %.1f | %.1f | %.0f %% | %d |\n", stage, shape.c_str(),
-                1e6 * time, 1e-6 * moved, 1e6 * floor, 1e6 * floor / expected_share, 100 * floor / time,
+    std::printf("| %s | %s | %.1f | %.1f | %.1f | %.1f | %.1f | %.0f %% | %d |\n", stage,
+                shape.c_str(), 1e6 * time, 1e-6 * moved, 1e-6 * operations, 1e6 * floor, 1e6 * floor / expected_share, 100 * floor / time,
                 launches);
     std::fflush(stdout);
   }

@@ -60,7 +60,7 @@ void hash(Device& device, const Case& c, bool integer, bool strange) {
   std::fill_n(x.begin(), width, 0.0f);
   if (c.length > 3) {
     for (int64_t i = 0; i < width; ++i) {
-      x[static_cast<size_t>(width + i)] *= 0x1p-100f;
+      x[static_cast<size_t>(width + i)] *= 0x1p-120f;
       x[static_cast<size_t>(2 * width + i)] *= integer ? 0x1p126f : 0x1p60f;
     }
     if (strange) {

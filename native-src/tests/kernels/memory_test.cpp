@@ -1,4 +1,6 @@
 // The library itself: versions, devices, memory, copies with gaps, and running out of memory.
+#include <sys/mman.h>
+
 #include "harness.h"
 
 namespace {
@@ -46,6 +48,17 @@ void limits(Device& device) {
   const float number = 3;
   ok(rf_upload(device.context, cell.data(), far, &number, far, 4, 1), "a pitch beyond 2^31");
   same(cell.get(), {3}, "a pitch beyond 2^31");
+  // Host rows that far apart: only the two pages that are touched exist.
+  const size_t mapped = static_cast<size_t>(far) + 4;
+  void* const host = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  check(host != MAP_FAILED, "mmap");
+  *static_cast<float*>(host) = 1;
+  *reinterpret_cast<float*>(static_cast<char*>(host) + far) = 2;
+  Matrix pair(device, RF_F32, 2, 1);
+  ok(rf_upload(device.context, pair.data(), 4, host, far, 4, 2), "rows 2 GiB apart");
+  same(pair.get(), {1, 2}, "rows 2 GiB apart");
+  munmap(host, mapped);
   Block empty(device, 0);
   check(empty.address != nullptr, "an empty block has an address");
 }

@@ -152,7 +152,8 @@ public final class Trainer implements AutoCloseable {
   /**
    * Times passes without changing parameters or state.
    *
-   * @param probes passes to time, at least 1, after as many to warm up
+   * @param probes passes to time, at least 1, after four times as many to warm up: the first passes
+   *     after the start of Java are twice as slow
    * @return seconds of a whole step without its update, from the median of the probes
    */
   public double secondsPerStep(int probes) {
@@ -160,7 +161,7 @@ public final class Trainer implements AutoCloseable {
       throw new IllegalArgumentException("probes must be at least 1, got " + probes);
     }
     double[] seconds = new double[probes];
-    for (int i = 0; i < 2 * probes; i++) {
+    for (int i = 0; i < 5 * probes; i++) {
       seconds[i % probes] = gradients.secondsOfOnePass();
     }
     Arrays.sort(seconds);

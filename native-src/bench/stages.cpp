@@ -113,7 +113,7 @@ class Stages {
           one_digit ? 3 : 6, [&](int i) {
             const size_t s = static_cast<size_t>(i % sets);
             return rf_lsh_sort(context_, order[s], bucket_numbers[s], int64_t{heads} * rounds, length,
-                               buckets, space);
+                               buckets, nullptr, 1, space);
           });
     release();
   }

@@ -31,6 +31,9 @@ struct Digit {
   int64_t length;
   int tiles, bins, shift;
   uint32_t mask;
+  const int32_t* lengths;  // per sequence, or null
+  int64_t segments_per_sequence;
+  uint32_t padding;
 };
 
 __device__ __forceinline__ int32_t key_place(const Digit& d, int64_t segment, int64_t i) {
@@ -39,7 +42,10 @@ __device__ __forceinline__ int32_t key_place(const Digit& d, int64_t segment, in
 }
 
 __device__ __forceinline__ uint32_t digit_at(const Digit& d, int64_t segment, int32_t place) {
-  const uint32_t key = static_cast<uint32_t>(load(d.buckets + segment * d.length + place));
+  const bool behind =
+      d.lengths != nullptr && place >= load(d.lengths + segment / d.segments_per_sequence);
+  const uint32_t key =
+      behind ? d.padding : static_cast<uint32_t>(load(d.buckets + segment * d.length + place));
   // A number that is no bucket lands in the last one instead of outside of memory.
   return min((key >> d.shift) & d.mask, static_cast<uint32_t>(d.bins - 1));
 }
@@ -236,6 +242,7 @@ extern "C" int64_t rf_lsh_sort_workspace(int64_t segments, int64_t length, int64
 
 extern "C" int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* buckets,
                            int64_t segments, int64_t length, int64_t bucket_count,
+                           const int32_t* lengths, int64_t segments_per_sequence,
                            void* workspace) {
   using namespace rf;
   if (segments == 0 || length == 0) {
@@ -254,6 +261,9 @@ extern "C" int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* b
   d.length = length;
   d.tiles = plan.tiles;
   d.bins = plan.bins;
+  d.lengths = lengths;
+  d.segments_per_sequence = segments_per_sequence;
+  d.padding = static_cast<uint32_t>(bucket_count);
   d.mask = plan.passes == 1 ? UINT32_MAX : static_cast<uint32_t>(plan.bins - 1);
   int32_t* const second_order =
       static_cast<int32_t*>(workspace) + segments * plan.bins * plan.tiles;

@@ -170,10 +170,45 @@ RF_EXPORT int rf_lsh_hash(rf_context* context, int32_t* buckets, const void* x, 
 // Stable counting sort: order[s] lists 0..T-1 by ascending bucket, ties in the original order.
 //
 // order int32 [S, T]; buckets int32 [S, T], each in 0..bucket_count (the padding bucket included)
-// S = B*H*R segments
+// S = B*H*R segments; lengths int32 [B], or null: of sequence s / segments_per_sequence only so many numbers
+// are read, the rows behind come last
 RF_EXPORT int64_t rf_lsh_sort_workspace(int64_t segments, int64_t length, int64_t bucket_count);
 RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* buckets,
-                          int64_t segments, int64_t length, int64_t bucket_count, void* workspace);
+                          int64_t segments, int64_t length, int64_t bucket_count,
+                          const int32_t* lengths, int64_t segments_per_sequence, void* workspace);
+
+// ---- attention ----------------------------------------------------------------------------------
+
+// Chunked attention as the Java class ChunkedAttention defines it: per query one softmax over the keys of
+// its windows in all rounds, window = chunks c - chunks_before .. of window_chunks, cyclically. A sequence
+// of at most `chunk` slots is one chunk and has one round. shared: keys are unit vectors of the queries'
+// rows, a token does not see itself, and one that sees nothing gets its own value.
+//
+// queries, keys, values [B*T, H*K] of input_type (RF_F32 or RF_BF16), K at most 128; keys may be queries
+// order int32 [B, H, R, T] from rf_lsh_sort, or null for tokens as they stand (then R = 1)
+// sequences int32 [2, B]: lengths, slots; key_mask int32 [B, T], 0 = masked, or null; head_mask [H] or null
+// tiles: the largest number of a sequence's chunks times 16-row tiles of a chunk
+// dropout of the probabilities; element (row of [B, H, R, T]) * chunk * window_chunks + place in the window
+#define RF_ATTENTION                                                                               \
+  const void *queries, int64_t queries_stride, const void *keys, int64_t keys_stride,              \
+      const void *values, int64_t values_stride, int input_type, const int32_t *order,             \
+      const int32_t *sequences, const int32_t *key_mask, const float *head_mask, int batch,        \
+      int stride, int heads, int head_size, int rounds, int chunk, int chunks_before,              \
+      int window_chunks, int causal, int shared, int64_t tiles, RF_DROPOUT
+
+// out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing
+RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds);
+RF_EXPORT int rf_attention(rf_context* context, void* out, int64_t out_stride, int out_type, float* lse,
+                           RF_ATTENTION, void* workspace);
+
+// d_queries, d_keys, d_values, d_out, out [B*T, H*K] of gradient_type; d_keys is not touched where shared
+RF_EXPORT int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size,
+                                                  int rounds);
+RF_EXPORT int rf_attention_backward(rf_context* context, void* d_queries, int64_t d_queries_stride,
+                                    void* d_keys, int64_t d_keys_stride, void* d_values,
+                                    int64_t d_values_stride, const void* d_out, int64_t d_out_stride,
+                                    const void* out, int64_t out_stride, int gradient_type,
+                                    const float* lse, RF_ATTENTION, void* workspace);
 
 #ifdef __cplusplus
 }

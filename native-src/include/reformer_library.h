@@ -37,7 +37,11 @@
   X(rf_residual_backward)              \
   X(rf_lsh_hash)                       \
   X(rf_lsh_sort_workspace)             \
-  X(rf_lsh_sort)
+  X(rf_lsh_sort)                       \
+  X(rf_attention_workspace)            \
+  X(rf_attention)                      \
+  X(rf_attention_backward_workspace)   \
+  X(rf_attention_backward)
 
 // An open library. Never freed: code of a library may run as long as the process does.
 struct rf_library {

@@ -110,7 +110,7 @@ void sort(int64_t buckets, const char* operation) {
   int32_t* const order = device<int32_t>(length);
   int8_t* const space = device<int8_t>(rf_lsh_sort_workspace(1, length, buckets));
   count(operation, length, [&] {
-    return rf_lsh_sort(context, order, keys_on, 1, length, buckets, space);
+    return rf_lsh_sort(context, order, keys_on, 1, length, buckets, nullptr, 1, space);
   });
 }
 

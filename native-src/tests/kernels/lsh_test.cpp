@@ -169,7 +169,7 @@ void sort(Device& device, int64_t segments, int64_t length, int64_t buckets, boo
   Matrix keys_on(device, RF_I32, segments, length), order_on(device, RF_I32, segments, length);
   Block workspace(device, rf_lsh_sort_workspace(segments, length, buckets));
   keys_on.put(keys);
-  ok(rf_lsh_sort(device.context, order_on.ints(), keys_on.ints(), segments, length, buckets,
+  ok(rf_lsh_sort(device.context, order_on.ints(), keys_on.ints(), segments, length, buckets, nullptr, 1,
                  workspace.address),
      "rf_lsh_sort");
   same(order_on.get_ints(), expected,

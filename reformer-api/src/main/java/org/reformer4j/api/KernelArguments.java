@@ -179,6 +179,80 @@ public final class KernelArguments {
     }
   }
 
+  /**
+   * Checks what forward and backward pass of an attention share.
+   *
+   * @param op the operation, for the messages
+   * @param shared whether the queries are the keys (LSH attention)
+   */
+  public static void attention(
+      String op,
+      boolean shared,
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    long rows = spec.sequences().rows();
+    heads(op, "out", out, spec);
+    heads(op, shared ? "queryKeys" : "queries", queries, spec);
+    heads(op, "keys", keys, spec);
+    heads(op, "values", values, spec);
+    Arguments.flat(op, "lse", lse, DType.F32, "[B, H, T]", rows * spec.heads());
+    if (keyMask != null) {
+      Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);
+    }
+    if (headMask != null) {
+      Arguments.flat(op, "headMask", headMask, DType.F32, "[H]", spec.heads());
+    }
+  }
+
+  /**
+   * Checks the gradients of an attention.
+   *
+   * @param op the operation, for the messages
+   * @param shared whether the queries are the keys (LSH attention)
+   */
+  public static void attentionGradients(
+      String op,
+      boolean shared,
+      Tensor dQueries,
+      Tensor dKeys,
+      Tensor dValues,
+      Tensor dOut,
+      AttentionSpec spec) {
+    heads(op, "dOut", dOut, spec);
+    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, spec);
+    heads(op, "dKeys", dKeys, spec);
+    heads(op, "dValues", dValues, spec);
+  }
+
+  /** Checks the buckets of an LSH attention; none are needed where all sequences are short. */
+  public static void attentionBuckets(
+      String op, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    boolean needed = false;
+    for (int b = 0; b < spec.sequences().batch(); b++) {
+      needed |= !spec.isShort(b);
+    }
+    if (needed || buckets != null) {
+      Arguments.flat(
+          op,
+          "buckets",
+          buckets,
+          DType.I32,
+          "[B, H, R, T]",
+          spec.sequences().rows() * spec.heads() * hash.rounds());
+    }
+  }
+
+  private static void heads(String op, String name, Tensor tensor, AttentionSpec spec) {
+    Arguments.matrix(
+        op, name, tensor, DType.F32, "[N, H*K]", spec.sequences().rows(), spec.width());
+  }
+
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */
   public static void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
     String op = "lshSort";

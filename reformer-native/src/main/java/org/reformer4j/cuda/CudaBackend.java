@@ -7,6 +7,7 @@ import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.binding.KernelLibrary;
+import org.reformer4j.cuda.AttentionKernels.Inputs;
 
 /**
  * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads,
@@ -22,7 +23,9 @@ final class CudaBackend extends LaterKernels {
   private final StreamRange range;
   private final MatrixProducts products;
   private final ResidualKernels residuals;
+  private final SequenceTable sequences;
   private final LshKernels lsh;
+  private final AttentionKernels attention;
   private final String description;
   private boolean closed;
 
@@ -34,7 +37,9 @@ final class CudaBackend extends LaterKernels {
     this.transfers = new Transfers(device, memory);
     this.range = new StreamRange(device, transfers);
     this.residuals = new ResidualKernels(device, memory, range);
-    this.lsh = new LshKernels(device, memory, transfers);
+    this.sequences = new SequenceTable(device, transfers);
+    this.lsh = new LshKernels(device, memory, sequences);
+    this.attention = new AttentionKernels(device, memory, sequences);
   }
 
   /** Opens the first device. */
@@ -101,7 +106,7 @@ final class CudaBackend extends LaterKernels {
                 left);
       }
       range.close();
-      lsh.close();
+      sequences.close();
       products.close();
     } finally {
       transfers.close();
@@ -254,6 +259,75 @@ final class CudaBackend extends LaterKernels {
       HashSpec hash) {
     exclusive(
         "lshBuckets", () -> lsh.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash));
+  }
+
+  @Override
+  public void lshAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshAttention";
+    Inputs in = Inputs.lsh(op, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+    exclusive(op, () -> attention.forward(in, out, lse));
+  }
+
+  @Override
+  public void lshAttentionBackward(
+      Tensor dQueryKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor buckets,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshAttentionBackward";
+    Inputs in = Inputs.lsh(op, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+    exclusive(op, () -> attention.backward(in, dQueryKeys, dQueryKeys, dValues, dOut, out, lse));
+  }
+
+  @Override
+  public void localAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    String op = "localAttention";
+    Inputs in = Inputs.local(op, queries, keys, values, keyMask, headMask, spec);
+    exclusive(op, () -> attention.forward(in, out, lse));
+  }
+
+  @Override
+  public void localAttentionBackward(
+      Tensor dQueries,
+      Tensor dKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    String op = "localAttentionBackward";
+    Inputs in = Inputs.local(op, queries, keys, values, keyMask, headMask, spec);
+    exclusive(op, () -> attention.backward(in, dQueries, dKeys, dValues, dOut, out, lse));
   }
 
   @Override

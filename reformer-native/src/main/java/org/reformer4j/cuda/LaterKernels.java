@@ -3,11 +3,9 @@ package org.reformer4j.cuda;
 import java.util.List;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
-import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.FeedForwardSpec;
-import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
 
 /** The operations that the CUDA backend does not have yet: each says so. */
@@ -39,67 +37,6 @@ abstract class LaterKernels implements Backend {
       Tensor positions,
       EmbeddingSpec spec) {
     throw later("embedBackward");
-  }
-
-  @Override
-  public final void lshAttention(
-      Tensor out,
-      Tensor lse,
-      Tensor queryKeys,
-      Tensor values,
-      Tensor buckets,
-      Tensor keyMask,
-      Tensor headMask,
-      AttentionSpec spec,
-      HashSpec hash) {
-    throw later("lshAttention");
-  }
-
-  @Override
-  public final void lshAttentionBackward(
-      Tensor dQueryKeys,
-      Tensor dValues,
-      Tensor dOut,
-      Tensor out,
-      Tensor lse,
-      Tensor queryKeys,
-      Tensor values,
-      Tensor buckets,
-      Tensor keyMask,
-      Tensor headMask,
-      AttentionSpec spec,
-      HashSpec hash) {
-    throw later("lshAttentionBackward");
-  }
-
-  @Override
-  public final void localAttention(
-      Tensor out,
-      Tensor lse,
-      Tensor queries,
-      Tensor keys,
-      Tensor values,
-      Tensor keyMask,
-      Tensor headMask,
-      AttentionSpec spec) {
-    throw later("localAttention");
-  }
-
-  @Override
-  public final void localAttentionBackward(
-      Tensor dQueries,
-      Tensor dKeys,
-      Tensor dValues,
-      Tensor dOut,
-      Tensor out,
-      Tensor lse,
-      Tensor queries,
-      Tensor keys,
-      Tensor values,
-      Tensor keyMask,
-      Tensor headMask,
-      AttentionSpec spec) {
-    throw later("localAttentionBackward");
   }
 
   @Override

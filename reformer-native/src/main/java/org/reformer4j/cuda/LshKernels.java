@@ -1,10 +1,8 @@
 package org.reformer4j.cuda;
 
-import java.util.Arrays;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
-import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
 /** Bucket numbers, and the order of the tokens by them. */
@@ -13,17 +11,12 @@ final class LshKernels {
 
   private final Device device;
   private final CudaMemory memory;
-  private final Transfers transfers;
+  private final SequenceTable sequences;
 
-  /** Lengths that are on the device at {@link #onDevice}, null for none. */
-  private int[] uploaded;
-
-  private long onDevice;
-
-  LshKernels(Device device, CudaMemory memory, Transfers transfers) {
+  LshKernels(Device device, CudaMemory memory, SequenceTable sequences) {
     this.device = device;
     this.memory = memory;
-    this.transfers = transfers;
+    this.sequences = sequences;
   }
 
   void lshBuckets(
@@ -33,7 +26,6 @@ final class LshKernels {
       Tensor keyMask,
       AttentionSpec spec,
       HashSpec hash) {
-    Sequences sequences = spec.sequences();
     String op = "lshBuckets";
     KernelArguments.F32_OR_BF16.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
     if (spec.headSize() > MAX_HEAD_SIZE) {
@@ -62,47 +54,15 @@ final class LshKernels {
                 rotation.address(),
                 rotation.type(),
                 mask,
-                lengths(op, sequences),
-                sequences.batch(),
-                sequences.stride(),
+                sequences.lengths(op, spec.sequences()),
+                spec.sequences().batch(),
+                spec.sequences().stride(),
                 spec.heads(),
                 spec.headSize(),
                 hash.rounds(),
                 factors,
                 factors.length);
     device.check(op, queryKeys.toString(), status);
-  }
-
-  /** Returns the lengths on the device, or 0 where every sequence fills its rows. */
-  private long lengths(String op, Sequences sequences) {
-    int[] lengths = new int[sequences.batch()];
-    boolean ragged = false;
-    for (int b = 0; b < lengths.length; b++) {
-      lengths[b] = sequences.length(b);
-      ragged |= lengths[b] < sequences.stride();
-    }
-    if (!ragged) {
-      return 0;
-    }
-    // An upload waits for the device; all layers of a batch have the same lengths.
-    if (!Arrays.equals(lengths, uploaded)) {
-      close();
-      long[] address = new long[1];
-      long bytes = (long) lengths.length * Integer.BYTES;
-      device.check(op, "", device.kernels().rf_allocate(device.context(), bytes, address));
-      onDevice = address[0];
-      transfers.upload(op, onDevice, lengths);
-      uploaded = lengths;
-    }
-    return onDevice;
-  }
-
-  void close() {
-    if (onDevice != 0 && device.alive()) {
-      device.note("close", device.kernels().rf_free(device.context(), onDevice));
-    }
-    onDevice = 0;
-    uploaded = null;
   }
 
   void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
@@ -126,6 +86,8 @@ final class LshKernels {
                 segments,
                 length,
                 hash.buckets(),
+                0,
+                1,
                 workspace));
   }
 }

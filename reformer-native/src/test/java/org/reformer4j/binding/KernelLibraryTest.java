@@ -25,8 +25,10 @@ class KernelLibraryTest {
   private static final Path INCLUDE = Path.of("..", "native-src", "include");
   private static final Pattern FUNCTION =
       Pattern.compile("RF_EXPORT\\s+([\\w\\s*]+?)(rf_\\w+)\\(([^)]*)\\)\\s*;");
-  private static final Pattern DROPOUT =
-      Pattern.compile("#define RF_DROPOUT((?:[^\\n]*\\\\\\n)+[^\\n]*)");
+
+  /** Parameters that several functions share; the later ones may contain earlier ones. */
+  private static final Pattern PARAMETERS =
+      Pattern.compile("#define (RF_[A-Z]+)((?:[^\\n]*\\\\\\n)+[^\\n]*)");
 
   private final String header = withoutComments(INCLUDE.resolve("reformer_kernels.h"));
 
@@ -40,14 +42,17 @@ class KernelLibraryTest {
 
   /** Signatures by name: return type, then parameter types, as in C. */
   private Map<String, List<String>> declared() {
-    Matcher macro = DROPOUT.matcher(header);
-    assertTrue(macro.find());
-    String dropout = macro.group(1).replace("\\", "");
+    Map<String, String> macros = new TreeMap<>();
+    Matcher macro = PARAMETERS.matcher(header);
+    while (macro.find()) {
+      macros.put(macro.group(1), expanded(macro.group(2).replace("\\", ""), macros));
+    }
+    assertTrue(macros.containsKey("RF_DROPOUT"), macros::toString);
     Map<String, List<String>> functions = new TreeMap<>();
     Matcher matcher = FUNCTION.matcher(header);
     while (matcher.find()) {
       List<String> types = new ArrayList<>(List.of(tidy(matcher.group(1))));
-      String parameters = matcher.group(3).replace("RF_DROPOUT", dropout).strip();
+      String parameters = expanded(matcher.group(3), macros).strip();
       if (!parameters.equals("void")) {
         for (String parameter : parameters.split(",")) {
           types.add(tidy(parameter.replaceFirst("\\w+\\s*$", "")));
@@ -56,6 +61,13 @@ class KernelLibraryTest {
       functions.put(matcher.group(2), types);
     }
     return functions;
+  }
+
+  private static String expanded(String parameters, Map<String, String> macros) {
+    for (Map.Entry<String, String> macro : macros.entrySet()) {
+      parameters = parameters.replace(macro.getKey(), macro.getValue());
+    }
+    return parameters;
   }
 
   private static String tidy(String type) {

@@ -1,9 +1,8 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.AttentionSpec;
-import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.reference.ChunkedAttention.Head;
@@ -33,7 +32,8 @@ final class AttentionHeads {
       AttentionSpec spec,
       KeyRule rule,
       Factory factory) {
-    check(op, out, lse, queries, keys, values, keyMask, headMask, spec, rule);
+    boolean shared = rule == KeyRule.SHARED;
+    KernelArguments.attention(op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
     FloatRows o = FloatRows.of(out);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));
     FloatRows q = FloatRows.of(queries);
@@ -105,11 +105,9 @@ final class AttentionHeads {
       AttentionSpec spec,
       KeyRule rule,
       Factory factory) {
-    check(op, out, lse, queries, keys, values, keyMask, headMask, spec, rule);
-    checkRows(op, spec, "dOut", dOut);
-    checkRows(op, spec, rule == KeyRule.SHARED ? "dQueryKeys" : "dQueries", dQueries);
-    checkRows(op, spec, "dKeys", dKeys);
-    checkRows(op, spec, "dValues", dValues);
+    boolean shared = rule == KeyRule.SHARED;
+    KernelArguments.attention(op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
+    KernelArguments.attentionGradients(op, shared, dQueries, dKeys, dValues, dOut, spec);
     FloatRows o = FloatRows.of(out);
     FloatRows dO = FloatRows.of(dOut);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));
@@ -195,35 +193,5 @@ final class AttentionHeads {
       System.arraycopy(mask.data, mask.at(0), factors, 0, factors.length);
     }
     return factors;
-  }
-
-  private static void checkRows(String op, AttentionSpec spec, String name, Tensor tensor) {
-    Arguments.matrix(
-        op, name, tensor, DType.F32, "[N, H*K]", spec.sequences().rows(), spec.width());
-  }
-
-  private static void check(
-      String op,
-      Tensor out,
-      Tensor lse,
-      Tensor queries,
-      Tensor keys,
-      Tensor values,
-      Tensor keyMask,
-      Tensor headMask,
-      AttentionSpec spec,
-      KeyRule rule) {
-    long rows = spec.sequences().rows();
-    checkRows(op, spec, "out", out);
-    checkRows(op, spec, rule == KeyRule.SHARED ? "queryKeys" : "queries", queries);
-    checkRows(op, spec, "keys", keys);
-    checkRows(op, spec, "values", values);
-    Arguments.flat(op, "lse", lse, DType.F32, "[B, H, T]", rows * spec.heads());
-    if (keyMask != null) {
-      Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);
-    }
-    if (headMask != null) {
-      Arguments.flat(op, "headMask", headMask, DType.F32, "[H]", spec.heads());
-    }
   }
 }

@@ -1,10 +1,9 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.AttentionSpec;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** Stable sort by bucket, chunked attention in that order, and back; all rounds as one softmax. */
@@ -23,7 +22,7 @@ final class LshAttention {
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttention";
-    checkBuckets(op, buckets, spec, hash);
+    KernelArguments.attentionBuckets(op, buckets, spec, hash);
     IntRows bucketRows = IntRows.orNull(buckets);
     AttentionHeads.forward(
         workers,
@@ -55,7 +54,7 @@ final class LshAttention {
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttentionBackward";
-    checkBuckets(op, buckets, spec, hash);
+    KernelArguments.attentionBuckets(op, buckets, spec, hash);
     IntRows bucketRows = IntRows.orNull(buckets);
     AttentionHeads.backward(
         workers,
@@ -74,22 +73,6 @@ final class LshAttention {
         spec,
         KeyRule.SHARED,
         (b, h) -> attention(op, bucketRows, spec, hash, b, h));
-  }
-
-  private static void checkBuckets(String op, Tensor buckets, AttentionSpec spec, HashSpec hash) {
-    boolean needed = false;
-    for (int b = 0; b < spec.sequences().batch(); b++) {
-      needed |= !spec.isShort(b);
-    }
-    if (needed || buckets != null) {
-      Arguments.flat(
-          op,
-          "buckets",
-          buckets,
-          DType.I32,
-          "[B, H, R, T]",
-          spec.sequences().rows() * spec.heads() * hash.rounds());
-    }
   }
 
   private static ChunkedAttention attention(

@@ -31,10 +31,6 @@ public final class TestBackends {
           Set.of(
               "embed",
               "embedBackward",
-              "lshAttention",
-              "lshAttentionBackward",
-              "localAttention",
-              "localAttentionBackward",
               "feedForward",
               "feedForwardBackward",
               "crossEntropy",

@@ -35,8 +35,6 @@ public final class TestBackends {
               "lshAttentionBackward",
               "localAttention",
               "localAttentionBackward",
-              "feedForward",
-              "feedForwardBackward",
               "crossEntropy",
               "sumOfSquares",
               "adamW",

@@ -1,4 +1,4 @@
-// Adds up the partial sums that the blocks of another kernel left behind, in a fixed order.
+// Column sums in a fixed order: within the blocks of a kernel, then over what its blocks left behind.
 #ifndef REFORMER_COLUMN_SUM_CUH
 #define REFORMER_COLUMN_SUM_CUH
 
@@ -6,6 +6,49 @@
 
 namespace rf {
 namespace {
+
+// A block of kColumnWarps warps owns kColumnTile columns and rows first, first + kColumnWarps *
+// gridDim.y, ...; a lane owns four neighbouring columns.
+constexpr int kColumnWarps = 8;
+constexpr int kColumnTile = 128;
+// Column 4 * i + j of a warp's sums lies at j * kColumnPitch + i: no two lanes meet in a bank.
+constexpr int kColumnPitch = 40;
+constexpr int kColumnSums = kColumnWarps * 4 * kColumnPitch;
+
+// Blocks along the rows: enough for four per multiprocessor of the largest card, from the shape only.
+inline int64_t column_blocks(int64_t rows, int64_t columns) {
+  if (rows == 0 || columns == 0) {
+    return 0;
+  }
+  const int64_t wanted = ceil_div(528, ceil_div(columns, kColumnTile));
+  const int64_t most = ceil_div(rows, kColumnWarps);
+  return most < wanted ? most : wanted;
+}
+
+inline dim3 column_grid(int64_t rows, int64_t columns) {
+  return dim3(static_cast<unsigned>(ceil_div(columns, kColumnTile)),
+              static_cast<unsigned>(column_blocks(rows, columns)));
+}
+
+// Stores the block's sums of its columns as part blockIdx.y of partials [gridDim.y, D]. Every thread
+// calls it; `sums` holds kColumnSums floats.
+__device__ __forceinline__ void store_column_sums(float* partials, Shared<float> sums,
+                                                  const float (&lane_sums)[4], int64_t columns) {
+  const int thread = static_cast<int>(threadIdx.x);
+#pragma unroll
+  for (int j = 0; j < 4; ++j) {
+    sums[(thread / 32 * 4 + j) * kColumnPitch + thread % 32] = lane_sums[j];
+  }
+  __syncthreads();
+  const int64_t own = static_cast<int64_t>(blockIdx.x) * kColumnTile + thread;
+  if (thread < kColumnTile && own < columns) {
+    float sum = 0.0f;
+    for (int w = 0; w < kColumnWarps; ++w) {
+      sum = add(sum, sums[(w * 4 + thread % 4) * kColumnPitch + thread / 4]);
+    }
+    store(partials + blockIdx.y * columns + own, sum);
+  }
+}
 
 constexpr int kSumWarps = 8;
 

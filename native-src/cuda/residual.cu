@@ -15,11 +15,6 @@
 namespace rf {
 namespace {
 
-constexpr int kWarps = 8;
-constexpr int kTile = 128;
-// Column 4 * i + j of a warp's sums lies at j * kPitch + i: no two lanes meet in a bank.
-constexpr int kPitch = 40;
-
 struct ResidualBackward {
   Matrix acc, dy, y, dacc;
   const float* bias;
@@ -30,27 +25,18 @@ struct ResidualBackward {
   float* partials;  // [gridDim.y, D], or null without dbias
 };
 
-// Blocks along the rows: enough for four per multiprocessor of the largest card, from the shape only.
-int64_t row_blocks(int64_t rows, int64_t columns) {
-  if (rows == 0 || columns == 0) {
-    return 0;
-  }
-  const int64_t wanted = ceil_div(528, ceil_div(columns, kTile));
-  const int64_t most = ceil_div(rows, kWarps);
-  return most < wanted ? most : wanted;
-}
-
-__global__ void __launch_bounds__(32 * kWarps) residual_backward_kernel(ResidualBackward p) {
-  RF_SHARED_ARRAY(float, sums, kWarps * 4 * kPitch);
+__global__ void __launch_bounds__(32 * kColumnWarps)
+    residual_backward_kernel(ResidualBackward p) {
+  RF_SHARED_ARRAY(float, sums, kColumnSums);
   const int warp = static_cast<int>(threadIdx.x) / 32;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * kTile + lane * 4;
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * kColumnTile + lane * 4;
   float dbias[4] = {};
   if (column < p.columns) {
     float bias[4];
     load_row(bias, p.bias, p.rows_are_vectors, column, p.columns);
-    for (int64_t row = static_cast<int64_t>(blockIdx.y) * kWarps + warp; row < p.rows;
-         row += static_cast<int64_t>(gridDim.y) * kWarps) {
+    for (int64_t row = static_cast<int64_t>(blockIdx.y) * kColumnWarps + warp; row < p.rows;
+         row += static_cast<int64_t>(gridDim.y) * kColumnWarps) {
       float factors[4];
       float dy[4];
       dropout_quad(factors, p.dropout, row, column, p.columns);
@@ -69,22 +55,8 @@ __global__ void __launch_bounds__(32 * kWarps) residual_backward_kernel(Residual
       }
     }
   }
-  if (p.partials == nullptr) {
-    return;
-  }
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    sums[(warp * 4 + j) * kPitch + lane] = dbias[j];
-  }
-  __syncthreads();
-  const int64_t own = static_cast<int64_t>(blockIdx.x) * kTile + threadIdx.x;
-  if (threadIdx.x < kTile && own < p.columns) {
-    const int thread = static_cast<int>(threadIdx.x);
-    float sum = 0.0f;
-    for (int w = 0; w < kWarps; ++w) {
-      sum = add(sum, sums[(w * 4 + thread % 4) * kPitch + thread / 4]);
-    }
-    store(p.partials + blockIdx.y * p.columns + own, sum);
+  if (p.partials != nullptr) {
+    store_column_sums(p.partials, sums, dbias, p.columns);
   }
 }
 
@@ -92,7 +64,7 @@ __global__ void __launch_bounds__(32 * kWarps) residual_backward_kernel(Residual
 }  // namespace rf
 
 extern "C" int64_t rf_residual_backward_workspace(int64_t rows, int64_t columns) {
-  return rf::row_blocks(rows, columns) * columns * static_cast<int64_t>(sizeof(float));
+  return rf::column_blocks(rows, columns) * columns * static_cast<int64_t>(sizeof(float));
 }
 
 extern "C" int rf_residual_backward(rf_context* context, void* acc, int64_t acc_stride,
@@ -121,11 +93,10 @@ extern "C" int rf_residual_backward(rf_context* context, void* acc, int64_t acc_
                dropout_first_row};
   p.overflow = overflow;
   p.partials = dbias == nullptr ? nullptr : static_cast<float*>(workspace);
-  const int blocks = static_cast<int>(row_blocks(rows, columns));
-  const dim3 grid(static_cast<unsigned>(ceil_div(columns, kTile)), static_cast<unsigned>(blocks));
-  RF_LAUNCH(residual_backward_kernel, grid, dim3(32 * kWarps), 0, context->stream, p);
+  const dim3 grid = column_grid(rows, columns);
+  RF_LAUNCH(residual_backward_kernel, grid, dim3(32 * kColumnWarps), 0, context->stream, p);
   if (dbias != nullptr) {
-    add_partials(dbias, nullptr, p.partials, blocks, columns, context->stream);
+    add_partials(dbias, nullptr, p.partials, static_cast<int>(grid.y), columns, context->stream);
   }
   return static_cast<int>(cudaGetLastError());
 }

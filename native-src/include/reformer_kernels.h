@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 1
+#define RF_ABI_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -39,6 +39,15 @@ enum rf_status {
   RF_STATUS_OK = 0,
   RF_STATUS_UNSUPPORTED = -1,   // the kernel does not exist for these types or sizes
   RF_STATUS_HOST_MEMORY = -2    // the host has no memory left
+};
+
+// org.reformer4j.api.Activation, in its order.
+enum rf_function {
+  RF_RELU = 0,
+  RF_GELU = 1,      // u * Phi(u)
+  RF_GELU_NEW = 2,  // the tanh approximation of it
+  RF_SILU = 3,
+  RF_TANH = 4
 };
 
 // Fraction bits of RF_FIXED: range +-2048, step 9.5e-7.
@@ -146,6 +155,27 @@ RF_EXPORT int rf_residual_backward(rf_context* context, void* acc, int64_t acc_s
                                    const float* dacc, int64_t dacc_stride, int64_t rows,
                                    int64_t columns, RF_DROPOUT, int32_t* overflow,
                                    void* workspace);
+
+// ---- feed-forward -------------------------------------------------------------------------------
+
+// Between the two products: hidden = act(u) with u = dropout(x + bias), and the slope of that in x.
+//
+// hidden [N, D] RF_F32 or RF_BF16, may be x if it is RF_F32 with the same stride
+// slope [N, D] or null; x [N, D]; bias [D]; function: one of rf_function
+RF_EXPORT int rf_activation(rf_context* context, void* hidden, int64_t hidden_stride,
+                            int hidden_type, float* slope, int64_t slope_stride, const float* x,
+                            int64_t x_stride, const float* bias, int function, int64_t rows,
+                            int64_t columns, RF_DROPOUT);
+
+// Its gradient: dx = dhidden * slope, dbias += column sums of dx before it is rounded to its type.
+//
+// dx [N, D] RF_F32 or RF_BF16, may be dhidden if it is RF_F32 with the same stride
+// dbias += [D]; dhidden, slope [N, D]
+RF_EXPORT int64_t rf_activation_backward_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_activation_backward(rf_context* context, void* dx, int64_t dx_stride, int dx_type,
+                                     float* dbias, const float* dhidden, int64_t dhidden_stride,
+                                     const float* slope, int64_t slope_stride, int64_t rows,
+                                     int64_t columns, void* workspace);
 
 // ---- LSH ----------------------------------------------------------------------------------------
 

@@ -35,6 +35,9 @@
   X(rf_layer_norm_backward)            \
   X(rf_residual_backward_workspace)    \
   X(rf_residual_backward)              \
+  X(rf_activation)                     \
+  X(rf_activation_backward_workspace)  \
+  X(rf_activation_backward)            \
   X(rf_lsh_hash)                       \
   X(rf_lsh_sort_workspace)             \
   X(rf_lsh_sort)                       \

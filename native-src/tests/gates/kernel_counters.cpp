@@ -84,6 +84,27 @@ void elementwise(int64_t columns, const char* suffix) {
   }
 }
 
+void feed_forward() {
+  const int64_t rows = 64;
+  const int64_t columns = 4096;
+  const int64_t n = rows * columns;
+  float* const x = device<float>(n);
+  float* const slope = device<float>(n);
+  float* const bias = device<float>(columns);
+  uint16_t* const hidden = device<uint16_t>(n);
+  int8_t* const space = device<int8_t>(rf_activation_backward_workspace(rows, columns));
+  for (const bool backward : {false, true}) {
+    count(backward ? "activation_slope" : "activation", n, [&] {
+      return rf_activation(context, hidden, columns, RF_BF16, backward ? slope : nullptr, columns, x,
+                           columns, bias, RF_GELU, rows, columns, 0, 0, 0, 0, 1.0f, 0);
+    });
+  }
+  count("activation_backward", n, [&] {
+    return rf_activation_backward(context, x, columns, RF_F32, bias, x, columns, slope, columns, rows,
+                                  columns, space);
+  });
+}
+
 void lsh(int head_size, int rotation_type, const char* operation) {
   const int length = 256;
   const int32_t factors[2] = {16, 32};
@@ -121,6 +142,7 @@ int main() {
   elementwise(1024, "_1024");
   elementwise(512, "_512");
   elementwise(2048, "_2048");
+  feed_forward();
   lsh(64, RF_I8, "lsh_hash_integer_64");
   lsh(128, RF_I8, "lsh_hash_integer_128");
   lsh(64, RF_F32, "lsh_hash_float_64");

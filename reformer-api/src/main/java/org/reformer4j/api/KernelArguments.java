@@ -150,6 +150,54 @@ public final class KernelArguments {
     gradient(op, dY, dBias, dAcc);
   }
 
+  /**
+   * Checks {@link Kernels#feedForward}. The factors of the products have one type, the biases are
+   * F32, and a BF16 result needs BF16 factors.
+   */
+  public void feedForward(Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2) {
+    layers("feedForward", x, w1, b1, w2);
+    product("feedForward", "out", out, x);
+  }
+
+  /** Checks {@link Kernels#feedForwardBackward}, with the types of {@link #feedForward}. */
+  public void feedForwardBackward(
+      Tensor out,
+      Tensor dX,
+      Tensor dW1,
+      Tensor dB1,
+      Tensor dW2,
+      Tensor dOut,
+      Tensor x,
+      Tensor w1,
+      Tensor b1,
+      Tensor w2) {
+    String op = "feedForwardBackward";
+    layers(op, x, w1, b1, w2);
+    product(op, "out", out, x);
+    product(op, "dX", dX, x);
+    Arguments.matrix(op, "dOut", dOut, x.type(), MATRIX, x.rows(), x.columns());
+    Arguments.matrix(op, "dW1", dW1, DType.F32, "[F, D]", w1.rows(), w1.columns());
+    Arguments.flat(op, "dB1", dB1, DType.F32, "[F]", w1.rows());
+    Arguments.matrix(op, "dW2", dW2, DType.F32, "[D, F]", w2.rows(), w2.columns());
+  }
+
+  private void layers(String op, Tensor x, Tensor w1, Tensor b1, Tensor w2) {
+    Arguments.oneOf(op, "x", x, MATRIX, activations);
+    Arguments.typed(op, "w1", w1, x.type(), "[F, D]");
+    long columns = x.columns();
+    Arguments.matrix(op, "w1", w1, x.type(), "[F, D]", w1.rows(), columns);
+    Arguments.flat(op, "b1", b1, DType.F32, "[F]", w1.rows());
+    Arguments.matrix(op, "w2", w2, x.type(), "[D, F]", columns, w1.rows());
+  }
+
+  /** A result of products of x. */
+  private static void product(String op, String name, Tensor tensor, Tensor x) {
+    if (tensor == null || tensor.type() != x.type()) {
+      Arguments.typed(op, name, tensor, DType.F32, MATRIX);
+    }
+    Arguments.matrix(op, name, tensor, tensor.type(), MATRIX, x.rows(), x.columns());
+  }
+
   /** Checks {@link Kernels#lshBuckets}, but for limits of a backend on K. */
   public void lshBuckets(
       Tensor buckets,

@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 1;
+  static final int ABI_VERSION = 2;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -187,6 +187,43 @@ public final class KernelLibrary extends Pointer {
       float dropoutScale,
       @Cast("int64_t") long dropoutFirstRow,
       @Cast("int32_t*") long overflow,
+      @Cast("void*") long workspace);
+
+  public native int rf_activation(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long hidden,
+      @Cast("int64_t") long hiddenStride,
+      int hiddenType,
+      @Cast("float*") long slope,
+      @Cast("int64_t") long slopeStride,
+      @Cast("const float*") long x,
+      @Cast("int64_t") long xStride,
+      @Cast("const float*") long bias,
+      int function,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int64_t") long dropoutFirstRow);
+
+  public native @Cast("int64_t") long rf_activation_backward_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long columns);
+
+  public native int rf_activation_backward(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long dx,
+      @Cast("int64_t") long dxStride,
+      int dxType,
+      @Cast("float*") long dbias,
+      @Cast("const float*") long dhidden,
+      @Cast("int64_t") long dhiddenStride,
+      @Cast("const float*") long slope,
+      @Cast("int64_t") long slopeStride,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
       @Cast("void*") long workspace);
 
   public native int rf_lsh_hash(

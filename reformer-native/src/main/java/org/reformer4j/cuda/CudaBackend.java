@@ -3,6 +3,7 @@ package org.reformer4j.cuda;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -24,6 +25,7 @@ final class CudaBackend extends LaterKernels {
   private final MatrixProducts products;
   private final ResidualKernels residuals;
   private final SequenceTable sequences;
+  private final FeedForwardKernels feedForwards;
   private final LshKernels lsh;
   private final AttentionKernels attention;
   private final String description;
@@ -40,6 +42,7 @@ final class CudaBackend extends LaterKernels {
     this.sequences = new SequenceTable(device, transfers);
     this.lsh = new LshKernels(device, memory, sequences);
     this.attention = new AttentionKernels(device, memory, sequences);
+    this.feedForwards = new FeedForwardKernels(device, memory, products);
   }
 
   /** Opens the first device. */
@@ -247,6 +250,30 @@ final class CudaBackend extends LaterKernels {
   @Override
   public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     exclusive("residualBackward", () -> residuals.residualBackward(dY, dBias, dAcc, dropout));
+  }
+
+  @Override
+  public void feedForward(
+      Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
+    exclusive("feedForward", () -> feedForwards.feedForward(out, x, w1, b1, w2, spec));
+  }
+
+  @Override
+  public void feedForwardBackward(
+      Tensor out,
+      Tensor dX,
+      Tensor dW1,
+      Tensor dB1,
+      Tensor dW2,
+      Tensor dOut,
+      Tensor x,
+      Tensor w1,
+      Tensor b1,
+      Tensor w2,
+      FeedForwardSpec spec) {
+    exclusive(
+        "feedForwardBackward",
+        () -> feedForwards.feedForwardBackward(out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2, spec));
   }
 
   @Override

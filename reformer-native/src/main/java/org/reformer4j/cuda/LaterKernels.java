@@ -5,7 +5,6 @@ import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.EmbeddingSpec;
-import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.Tensor;
 
 /** The operations that the CUDA backend does not have yet: each says so. */
@@ -37,28 +36,6 @@ abstract class LaterKernels implements Backend {
       Tensor positions,
       EmbeddingSpec spec) {
     throw later("embedBackward");
-  }
-
-  @Override
-  public final void feedForward(
-      Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
-    throw later("feedForward");
-  }
-
-  @Override
-  public final void feedForwardBackward(
-      Tensor out,
-      Tensor dX,
-      Tensor dW1,
-      Tensor dB1,
-      Tensor dW2,
-      Tensor dOut,
-      Tensor x,
-      Tensor w1,
-      Tensor b1,
-      Tensor w2,
-      FeedForwardSpec spec) {
-    throw later("feedForwardBackward");
   }
 
   @Override

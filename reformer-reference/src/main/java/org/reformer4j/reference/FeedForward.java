@@ -1,9 +1,9 @@
 package org.reformer4j.reference;
 
 import org.reformer4j.api.Activation;
-import org.reformer4j.api.Arguments;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.FeedForwardSpec;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
@@ -19,8 +19,7 @@ final class FeedForward {
       Tensor b1,
       Tensor w2,
       FeedForwardSpec spec) {
-    check("feedForward", x, w1, b1, w2);
-    rows("feedForward", "out", out, x);
+    KernelArguments.F32.feedForward(out, x, w1, b1, w2);
     int rows = (int) x.rows();
     int chunk = Math.min(spec.chunkRows(), rows);
     try (TensorScope scope = backend.scope("feedForward")) {
@@ -49,13 +48,7 @@ final class FeedForward {
       Tensor w2,
       FeedForwardSpec spec) {
     String op = "feedForwardBackward";
-    check(op, x, w1, b1, w2);
-    rows(op, "out", out, x);
-    rows(op, "dX", dX, x);
-    rows(op, "dOut", dOut, x);
-    Arguments.matrix(op, "dW1", dW1, DType.F32, "[F, D]", w1.rows(), w1.columns());
-    Arguments.flat(op, "dB1", dB1, DType.F32, "[F]", w1.rows());
-    Arguments.matrix(op, "dW2", dW2, DType.F32, "[D, F]", w2.rows(), w2.columns());
+    KernelArguments.F32.feedForwardBackward(out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2);
     Workers workers = backend.workers();
     int rows = (int) x.rows();
     int chunk = Math.min(spec.chunkRows(), rows);
@@ -128,18 +121,5 @@ final class FeedForward {
             }
           }
         });
-  }
-
-  private static void rows(String op, String name, Tensor tensor, Tensor x) {
-    Arguments.matrix(op, name, tensor, DType.F32, "[N, D]", x.rows(), x.columns());
-  }
-
-  private static void check(String op, Tensor x, Tensor w1, Tensor b1, Tensor w2) {
-    Arguments.typed(op, "x", x, DType.F32, "[N, D]");
-    Arguments.typed(op, "w1", w1, DType.F32, "[F, D]");
-    long columns = x.columns();
-    Arguments.matrix(op, "w1", w1, DType.F32, "[F, D]", w1.rows(), columns);
-    Arguments.flat(op, "b1", b1, DType.F32, "[F]", w1.rows());
-    Arguments.matrix(op, "w2", w2, DType.F32, "[D, F]", columns, w1.rows());
   }
 }

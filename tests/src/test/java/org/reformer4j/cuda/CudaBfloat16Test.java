@@ -9,11 +9,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.reformer4j.api.Activation;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.RandomPurpose;
@@ -192,6 +194,64 @@ class CudaBfloat16Test {
           }
           assertArrayEquals(buckets[0], buckets[1]);
         });
+  }
+
+  /**
+   * The hidden values and their gradients are rounded, too: a few roundings of sums of 12 terms.
+   */
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void feedForward(Activation activation) {
+    FeedForwardSpec spec = new FeedForwardSpec(activation, 16, DROPOUT);
+    both(
+        DType.F32,
+        (expected, actual) -> {
+          float[][][] results = new float[2][][];
+          for (int i = 0; i < 2; i++) {
+            Data d = i == 0 ? expected : actual;
+            DType type = d.y.type();
+            Tensor w1 = weights(d, type, 9, 12, COLUMNS);
+            Tensor w2 = weights(d, type, 10, COLUMNS, 12);
+            Tensor b1 = SimulatedCuda.matrix(d.backend, d.scope, 11, 12);
+            Tensor dW1 = SimulatedCuda.matrix(d.backend, d.scope, 12, 12, COLUMNS);
+            Tensor dB1 = SimulatedCuda.matrix(d.backend, d.scope, 13, 12);
+            Tensor dW2 = SimulatedCuda.matrix(d.backend, d.scope, 14, COLUMNS, 12);
+            d.backend.feedForward(d.out, d.y, w1, b1, w2, spec);
+            float[] forward = d.backend.download(d.out);
+            // The result in F32, and dX in the place of x.
+            d.backend.feedForwardBackward(
+                d.gradient, d.y, dW1, dB1, dW2, d.dOut, d.y, w1, b1, w2, spec);
+            Tensor[] all = {d.gradient, d.y, dW1, dB1, dW2};
+            results[i] = new float[all.length + 1][];
+            for (int j = 0; j < all.length; j++) {
+              results[i][j] = d.backend.download(all[j]);
+            }
+            results[i][all.length] = forward;
+          }
+          for (int j = 0; j < results[0].length; j++) {
+            near(results[0][j], results[1][j], activation + ", result " + j);
+          }
+        });
+  }
+
+  private static Tensor weights(Data d, DType type, long seed, long rows, long columns) {
+    Tensor tensor = d.scope.allocate(type, rows, columns);
+    float[] values = SimulatedCuda.normals(seed, tensor.elements());
+    for (int i = 0; i < values.length; i++) {
+      values[i] = Bfloat16.fromBits(Bfloat16.toBits(values[i] * 0.25f));
+    }
+    d.backend.upload(tensor, values);
+    return tensor;
+  }
+
+  private static void near(float[] expected, float[] actual, String what) {
+    double largest = 0;
+    for (float value : expected) {
+      largest = Math.max(largest, Math.abs(value));
+    }
+    for (int i = 0; i < expected.length; i++) {
+      assertEquals(expected[i], actual[i], largest / 128, what + " " + i);
+    }
   }
 
   @Test

@@ -31,8 +31,6 @@ public final class TestBackends {
           Set.of(
               "embed",
               "embedBackward",
-              "feedForward",
-              "feedForwardBackward",
               "crossEntropy",
               "sumOfSquares",
               "adamW",

@@ -175,6 +175,42 @@ RF_EXPORT int64_t rf_lsh_sort_workspace(int64_t segments, int64_t length, int64_
 RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* buckets,
                           int64_t segments, int64_t length, int64_t bucket_count, void* workspace);
 
+// ---- losses, optimizers, embeddings --------------------------------------------------------------
+
+// Finds numbers that are no index: *first becomes the least i with values[i] outside of 0..limit-1 and
+// not ignored, or a number above 2^30 where there is none. At most 2^30 values.
+//
+// first one int32 on the device; values int32 [count]; ignored is any number outside of the range where
+// none is ignored, such as -1 together with any_ignored 0
+RF_EXPORT int rf_index_check(rf_context* context, int32_t* first, const int32_t* values,
+                             int64_t count, int64_t limit, int any_ignored, int ignored);
+
+// Sum of the squares of all elements, in double.
+//
+// sum one double on the device; x [N, D]
+RF_EXPORT int64_t rf_sum_of_squares_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_sum_of_squares(rf_context* context, double* sum, const float* x, int64_t x_stride,
+                                int64_t rows, int64_t columns, void* workspace);
+
+// One AdamW update in double: x = gradient_scale * g, m += (x - m) * first_share,
+// v += (x*x - v) * second_share, w = w * keep - rate * m / (sqrt(v) / root_correction + epsilon).
+//
+// parameter w, gradient g, first m, second v [count]
+RF_EXPORT int rf_adam_w(rf_context* context, float* parameter, const float* gradient, float* first,
+                        float* second, int64_t count, double rate, double keep, float first_share,
+                        float second_share, double root_correction, float epsilon,
+                        float gradient_scale);
+
+// Softmax cross-entropy with its gradient: loss = log(sum exp(logits)) - logits[target],
+// dlogits = scale * (softmax - onehot); both are 0 where the target is ignore_index.
+//
+// loss [N]; dlogits [N, V], may be logits (same stride), or null; logits [N, V]; targets int32 [N], each
+// in 0..V-1 or ignore_index
+RF_EXPORT int rf_cross_entropy(rf_context* context, float* loss, float* dlogits,
+                               int64_t dlogits_stride, const float* logits, int64_t logits_stride,
+                               const int32_t* targets, int ignore_index, float scale, int64_t rows,
+                               int64_t columns);
+
 #ifdef __cplusplus
 }
 #endif

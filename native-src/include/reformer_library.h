@@ -37,7 +37,12 @@
   X(rf_residual_backward)              \
   X(rf_lsh_hash)                       \
   X(rf_lsh_sort_workspace)             \
-  X(rf_lsh_sort)
+  X(rf_lsh_sort)                       \
+  X(rf_index_check)                    \
+  X(rf_sum_of_squares_workspace)       \
+  X(rf_sum_of_squares)                 \
+  X(rf_adam_w)                         \
+  X(rf_cross_entropy)
 
 // An open library. Never freed: code of a library may run as long as the process does.
 struct rf_library {

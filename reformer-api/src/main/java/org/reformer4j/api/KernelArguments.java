@@ -9,6 +9,7 @@ public final class KernelArguments {
   private static final DType[] STREAM = {DType.F32, DType.FIXED};
   private static final String MATRIX = "[N, D]";
   private static final String ROW = "[D]";
+  private static final String ANY = "[any]";
 
   /** For backends that compute on F32 activations. */
   public static final KernelArguments F32 = new KernelArguments(DType.F32);
@@ -195,6 +196,55 @@ public final class KernelArguments {
     }
     Arguments.matrix(op, "order", order, DType.I32, letters, buckets.rows(), buckets.columns());
     Arguments.flat(op, "order", order, DType.I32, letters, buckets.elements());
+  }
+
+  /** Checks {@link Kernels#crossEntropy}, but for the targets. */
+  public static void crossEntropy(Tensor loss, Tensor dLogits, Tensor logits, Tensor targets) {
+    String op = "crossEntropy";
+    String letters = "[N, V]";
+    Arguments.typed(op, "logits", logits, DType.F32, letters);
+    Arguments.flat(op, "loss", loss, DType.F32, "[N]", logits.rows());
+    Arguments.flat(op, "targets", targets, DType.I32, "[N]", logits.rows());
+    if (dLogits != null) {
+      Arguments.matrix(op, "dLogits", dLogits, DType.F32, letters, logits.rows(), logits.columns());
+    }
+  }
+
+  /** Returns the refusal of a number that should be an index. */
+  public static IllegalArgumentException wrongIndex(
+      String op, String name, long place, long limit, int value) {
+    return new IllegalArgumentException(
+        op + ": " + name + "[" + place + "] must be in 0.." + (limit - 1) + ", got " + value);
+  }
+
+  /** Returns the refusal of a number that should be a target of {@link Kernels#crossEntropy}. */
+  public static IllegalArgumentException wrongTarget(
+      long place, int ignoreIndex, long limit, int value) {
+    return new IllegalArgumentException(
+        "crossEntropy: targets["
+            + place
+            + "] must be "
+            + ignoreIndex
+            + " or in 0.."
+            + (limit - 1)
+            + ", got "
+            + value);
+  }
+
+  /** Checks {@link Kernels#sumOfSquares}. */
+  public static void sumOfSquares(Tensor x) {
+    Arguments.typed("sumOfSquares", "x", x, DType.F32, ANY);
+  }
+
+  /** Checks {@link Kernels#adamW}. */
+  public static void adamW(Tensor parameter, Tensor gradient, Tensor first, Tensor second) {
+    String op = "adamW";
+    Arguments.typed(op, "parameter", parameter, DType.F32, ANY);
+    long elements = parameter.elements();
+    Arguments.flat(op, "parameter", parameter, DType.F32, ANY, elements);
+    Arguments.flat(op, "gradient", gradient, DType.F32, ANY, elements);
+    Arguments.flat(op, "first", first, DType.F32, ANY, elements);
+    Arguments.flat(op, "second", second, DType.F32, ANY, elements);
   }
 
   private void activation(String op, String name, Tensor tensor, Tensor like) {

@@ -220,4 +220,53 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long length,
       @Cast("int64_t") long bucketCount,
       @Cast("void*") long workspace);
+
+  public native int rf_index_check(
+      @Cast("rf_context*") long context,
+      @Cast("int32_t*") long first,
+      @Cast("const int32_t*") long values,
+      @Cast("int64_t") long count,
+      @Cast("int64_t") long limit,
+      int anyIgnored,
+      int ignored);
+
+  public native @Cast("int64_t") long rf_sum_of_squares_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long columns);
+
+  public native int rf_sum_of_squares(
+      @Cast("rf_context*") long context,
+      @Cast("double*") long sum,
+      @Cast("const float*") long x,
+      @Cast("int64_t") long xStride,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("void*") long workspace);
+
+  public native int rf_adam_w(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long parameter,
+      @Cast("const float*") long gradient,
+      @Cast("float*") long first,
+      @Cast("float*") long second,
+      @Cast("int64_t") long count,
+      double rate,
+      double keep,
+      float firstShare,
+      float secondShare,
+      double rootCorrection,
+      float epsilon,
+      float gradientScale);
+
+  public native int rf_cross_entropy(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long loss,
+      @Cast("float*") long dlogits,
+      @Cast("int64_t") long dlogitsStride,
+      @Cast("const float*") long logits,
+      @Cast("int64_t") long logitsStride,
+      @Cast("const int32_t*") long targets,
+      int ignoreIndex,
+      float scale,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns);
 }

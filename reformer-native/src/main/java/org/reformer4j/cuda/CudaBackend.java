@@ -1,5 +1,6 @@
 package org.reformer4j.cuda;
 
+import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.Dropout;
@@ -10,7 +11,7 @@ import org.reformer4j.binding.KernelLibrary;
 
 /**
  * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads,
- * downloads and {@link #synchronize} wait.
+ * downloads, {@link #sumOfSquares}, {@link #synchronize} and the operations that get indices wait.
  */
 final class CudaBackend extends LaterKernels {
   static final String NAME = "cuda";
@@ -23,6 +24,8 @@ final class CudaBackend extends LaterKernels {
   private final MatrixProducts products;
   private final ResidualKernels residuals;
   private final LshKernels lsh;
+  private final LossKernels losses;
+  private final OptimizerKernels optimizers;
   private final String description;
   private boolean closed;
 
@@ -35,6 +38,8 @@ final class CudaBackend extends LaterKernels {
     this.range = new StreamRange(device, transfers);
     this.residuals = new ResidualKernels(device, memory, range);
     this.lsh = new LshKernels(device, memory, transfers);
+    this.losses = new LossKernels(device, memory, new IndexCheck(device, memory, transfers));
+    this.optimizers = new OptimizerKernels(device, memory, transfers);
   }
 
   /** Opens the first device. */
@@ -259,5 +264,31 @@ final class CudaBackend extends LaterKernels {
   @Override
   public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
     exclusive("lshSort", () -> lsh.lshSort(order, buckets, hash));
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
+    exclusive(
+        "crossEntropy",
+        () -> losses.crossEntropy(loss, dLogits, logits, targets, ignoreIndex, scale));
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    return use.call(
+        "sumOfSquares",
+        () -> {
+          device.requireAlive("sumOfSquares");
+          double sum = optimizers.sumOfSquares(x);
+          range.check("sumOfSquares");
+          return sum;
+        });
+  }
+
+  @Override
+  public void adamW(
+      Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
+    exclusive("adamW", () -> optimizers.adamW(parameter, gradient, first, second, spec));
   }
 }

@@ -2,7 +2,6 @@ package org.reformer4j.cuda;
 
 import java.util.List;
 import org.reformer4j.api.AdafactorSpec;
-import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.EmbeddingSpec;
@@ -122,23 +121,6 @@ abstract class LaterKernels implements Backend {
       Tensor w2,
       FeedForwardSpec spec) {
     throw later("feedForwardBackward");
-  }
-
-  @Override
-  public final void crossEntropy(
-      Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
-    throw later("crossEntropy");
-  }
-
-  @Override
-  public final double sumOfSquares(Tensor x) {
-    throw later("sumOfSquares");
-  }
-
-  @Override
-  public final void adamW(
-      Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
-    throw later("adamW");
   }
 
   @Override

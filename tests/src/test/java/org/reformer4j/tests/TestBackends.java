@@ -37,9 +37,6 @@ public final class TestBackends {
               "localAttentionBackward",
               "feedForward",
               "feedForwardBackward",
-              "crossEntropy",
-              "sumOfSquares",
-              "adamW",
               "adafactor"));
 
   private TestBackends() {}

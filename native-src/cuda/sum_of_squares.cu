@@ -9,7 +9,7 @@
 // Measured     not yet run on a card
 #include "context.h"
 #include "elements.cuh"
-#include "reductions.cuh"
+#include "partial_sum.cuh"
 
 namespace rf {
 namespace {
@@ -44,19 +44,6 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-__global__ void __launch_bounds__(kThreads)
-    sum_of_partials_kernel(double* target, const double* partials, int parts) {
-  RF_SHARED_ARRAY(double, scratch, kWarps);
-  double sum = 0.0;
-  for (int part = static_cast<int>(threadIdx.x); part < parts; part += kThreads) {
-    sum += load(partials + part);
-  }
-  sum = block_sum(sum, scratch, kWarps);
-  if (threadIdx.x == 0) {
-    store(target, sum);
-  }
-}
-
 }  // namespace
 }  // namespace rf
 
@@ -83,7 +70,6 @@ extern "C" int rf_sum_of_squares(rf_context* context, double* sum, const float* 
               context->stream, partials, matrix(x, x_stride, RF_F32, columns), rows, columns,
               ceil_div(columns, 4));
   }
-  RF_LAUNCH(sum_of_partials_kernel, dim3(1), dim3(kThreads), 0, context->stream, sum, partials,
-            blocks);
+  add_partials(sum, partials, blocks, context->stream);
   return static_cast<int>(cudaGetLastError());
 }

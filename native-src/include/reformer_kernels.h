@@ -211,6 +211,37 @@ RF_EXPORT int rf_cross_entropy(rf_context* context, float* loss, float* dlogits,
                                const int32_t* targets, int ignore_index, float scale, int64_t rows,
                                int64_t columns);
 
+// The part of one table in an embedding: out[i, first_column + j] = (or += with add) factor *
+// table[indices[i] / index_stride % size, j], j < width. The mask is one of [N, D], or with mask_size > 0 one
+// element per row: (i / rows_per_sequence) * mask_size + indices[i] / mask_stride % mask_size.
+//
+// out [N, D]; indices int32 [N], not negative; table [size, width]
+RF_EXPORT int rf_embed(rf_context* context, float* out, int64_t out_stride, const int32_t* indices,
+                       int64_t index_stride, const float* table, int64_t table_stride, int64_t size,
+                       int64_t width, int64_t rows, int64_t columns, int64_t first_column, int add,
+                       RF_DROPOUT, int64_t rows_per_sequence, int64_t mask_size,
+                       int64_t mask_stride);
+
+// Gradient of rf_embed, summed in an order that depends on the indices only.
+//
+// dtable += [size, width]; dout [N, D]
+RF_EXPORT int64_t rf_embed_backward_workspace(int64_t rows, int64_t size);
+RF_EXPORT int rf_embed_backward(rf_context* context, float* dtable, int64_t dtable_stride,
+                                const float* dout, int64_t dout_stride, const int32_t* indices,
+                                int64_t index_stride, int64_t size, int64_t width, int64_t rows,
+                                int64_t columns, int64_t first_column, RF_DROPOUT,
+                                int64_t rows_per_sequence, int64_t mask_size, int64_t mask_stride,
+                                void* workspace);
+
+// One Adafactor update in double (org.reformer4j.api.AdafactorSpec).
+//
+// parameter, gradient [M, N]; row_moments [M]; column_moments [N], or null for vectors, where N is 1
+RF_EXPORT int64_t rf_adafactor_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_adafactor(rf_context* context, float* parameter, const float* gradient,
+                           float* row_moments, float* column_moments, int64_t rows, int64_t columns,
+                           float learning_rate, float decay, float epsilon, float minimum_scale,
+                           float clip, float weight_decay, float gradient_scale, void* workspace);
+
 #ifdef __cplusplus
 }
 #endif

@@ -42,7 +42,12 @@
   X(rf_sum_of_squares_workspace)       \
   X(rf_sum_of_squares)                 \
   X(rf_adam_w)                         \
-  X(rf_cross_entropy)
+  X(rf_cross_entropy)                  \
+  X(rf_embed)                          \
+  X(rf_embed_backward_workspace)       \
+  X(rf_embed_backward)                 \
+  X(rf_adafactor_workspace)            \
+  X(rf_adafactor)
 
 // An open library. Never freed: code of a library may run as long as the process does.
 struct rf_library {

@@ -136,6 +136,25 @@ void training(int64_t columns, const std::string& suffix) {
     return rf_cross_entropy(context, first, gradient, columns, x, columns, targets_on, -1, 1.0f, rows,
                             columns);
   });
+  float* const rows_moments = device<float>(rows);
+  float* const column_moments = device<float>(columns);
+  int8_t* const adafactor_space = device<int8_t>(rf_adafactor_workspace(rows, columns));
+  count(("adafactor" + suffix).c_str(), n, [&] {
+    return rf_adafactor(context, x, gradient, rows_moments, column_moments, rows, columns, 0.1f, 0.9f,
+                        1e-30f, 1e-3f, 1.0f, 0.0f, 1.0f, adafactor_space);
+  });
+  const int64_t vocabulary = 16;
+  for (size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<int32_t>(i * 7 % 16);
+  require(rf_upload(context, targets_on, rows * 4, targets.data(), rows * 4, rows * 4, 1));
+  int8_t* const embed_space = device<int8_t>(rf_embed_backward_workspace(rows, vocabulary));
+  count(("embed" + suffix).c_str(), n, [&] {
+    return rf_embed(context, gradient, columns, targets_on, 1, x, columns, vocabulary, columns, rows,
+                    columns, 0, 1, 0, 0, 0, 0, 1.0f, 0, 1, 0, 1);
+  });
+  count(("embed_backward" + suffix).c_str(), n, [&] {
+    return rf_embed_backward(context, x, columns, gradient, columns, targets_on, 1, vocabulary, columns,
+                             rows, columns, 0, 0, 0, 0, 0, 1.0f, 0, 1, 0, 1, embed_space);
+  });
   count(("index_check" + suffix).c_str(), n, [&] {
     return rf_index_check(context, targets_on, reinterpret_cast<int32_t*>(x), n, 10, 0, 0);
   });

@@ -1,4 +1,6 @@
 // Losses, optimizers and embeddings against scalar code.
+#include <algorithm>
+
 #include "harness.h"
 
 namespace {
@@ -88,6 +90,98 @@ void cross_entropy(Device& device, int64_t rows, int64_t columns, int64_t gap, b
   check(first.get_ints()[0] == (rows > 1 ? 1 : INT32_MAX), name + ": the first number that is no index");
 }
 
+// One table; with `shared` the mask has one element per row.
+void embed(Device& device, int64_t rows, int64_t size, int64_t width, int64_t gap, bool shared) {
+  const std::string name = "embed" + shape(rows, width, gap) + " size=" + std::to_string(size);
+  Random random(static_cast<uint64_t>(rows + size));
+  const int64_t stride = 3, first = 2, columns = width + 5, per_sequence = 4, mask_stride = 2, mask_size = 5;
+  const Dropout dropout = {0x123456789abcdefull, 7, 2, 0x40000000u, 1.0f / 0.75f, 0};
+  std::vector<int32_t> indices;
+  for (int64_t i = 0; i < rows; ++i) {
+    indices.push_back(i % 3 == 0 ? 4 : random.below(static_cast<int>(size * stride * 2)));
+  }
+  const std::vector<float> table = random.normals(size * width), out = random.normals(rows * columns);
+  std::vector<float> expected = out, fresh = out;
+  std::vector<double> gradient(table.begin(), table.end());
+  for (int64_t i = 0; i < rows; ++i) {
+    const int64_t index = indices[static_cast<size_t>(i)];
+    for (int64_t j = 0; j < width; ++j) {
+      const int64_t element = shared ? i / per_sequence * mask_size + index / mask_stride % mask_size
+                                     : i * columns + first + j;
+      const float factor = dropout.factor(element);
+      const size_t from = static_cast<size_t>(index / stride % size * width + j);
+      const size_t to = static_cast<size_t>(i * columns + first + j);
+      fresh[to] = table[from] * factor;
+      expected[to] = out[to] + table[from] * factor;
+      gradient[from] += static_cast<double>(out[to]) * factor;
+    }
+  }
+  Matrix out_on(device, RF_F32, rows, columns, columns + gap), table_on(device, RF_F32, size, width, width + gap),
+      indices_on(device, RF_I32, 1, rows);
+  table_on.put(table), indices_on.put(indices);
+  for (int add = 0; add < 2; ++add) {
+    out_on.put(out);
+    ok(rf_embed(device.context, out_on.floats(), out_on.stride, indices_on.ints(), stride, table_on.floats(),
+                table_on.stride, size, width, rows, columns, first, add, TEST_DROPOUT(dropout), per_sequence,
+                shared ? mask_size : 0, mask_stride),
+       "rf_embed");
+    same(out_on.get(), add == 0 ? fresh : expected, name);
+  }
+  out_on.put(out);
+  Block workspace(device, rf_embed_backward_workspace(rows, size));
+  ok(rf_embed_backward(device.context, table_on.floats(), table_on.stride, out_on.floats(), out_on.stride,
+                       indices_on.ints(), stride, size, width, rows, columns, first, TEST_DROPOUT(dropout),
+                       per_sequence, shared ? mask_size : 0, mask_stride, workspace.address),
+     "rf_embed_backward");
+  nearly(table_on.get(), gradient, 1e-5, name + " gradient");
+}
+
+// A vector where columns is 0.
+void adafactor(Device& device, int64_t rows, int64_t columns) {
+  const std::string name = "Adafactor" + shape(rows, columns, 0);
+  Random random(static_cast<uint64_t>(rows + columns));
+  const bool factored = columns > 0;
+  const int64_t width = factored ? columns : 1;
+  const int64_t count = rows * width;
+  const float rate = 0.02f, decay = 0.75f, epsilon = 1e-30f, clip = 1.0f, scale = 0.5f;
+  const std::vector<float> w = random.normals(count), g = random.normals(count);
+  std::vector<float> r = random.normals(rows), c = random.normals(width);
+  for (float& x : r) x = std::fabs(x);
+  for (float& x : c) x = std::fabs(x);
+  std::vector<double> row(r.begin(), r.end()), column(c.begin(), c.end());
+  for (double& x : row) x *= decay;
+  for (double& x : column) x *= decay;
+  double size = 0, mean = 0, squares = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const size_t e = static_cast<size_t>(i), at = static_cast<size_t>(i / width), under = static_cast<size_t>(i % width);
+    const double x = static_cast<double>(g[e]) * scale, square = x * x + epsilon;
+    row[at] += 0.25 * square / static_cast<double>(width);
+    column[under] += 0.25 * square / static_cast<double>(rows);
+    size += static_cast<double>(w[e]) * w[e];
+  }
+  for (double x : row) mean += x / static_cast<double>(rows);
+  std::vector<double> u, expected;
+  for (int64_t i = 0; i < count; ++i) {
+    const size_t e = static_cast<size_t>(i), at = static_cast<size_t>(i / width), under = static_cast<size_t>(i % width);
+    const double v = factored ? row[at] * column[under] / mean : row[at];
+    u.push_back(static_cast<double>(g[e]) * scale / std::sqrt(v));
+    squares += u[e] * u[e];
+  }
+  const double n = static_cast<double>(count);
+  const double step = rate * std::max(std::sqrt(size / n), 1e-3) / std::max(1.0, std::sqrt(squares / n) / clip);
+  for (size_t i = 0; i < w.size(); ++i) expected.push_back(w[i] * (1 - rate * 0.1) - step * u[i]);
+  Matrix w_on(device, RF_F32, 1, count), g_on(device, RF_F32, 1, count), r_on(device, RF_F32, 1, rows),
+      c_on(device, RF_F32, 1, width);
+  w_on.put(w), g_on.put(g), r_on.put(r), c_on.put(c);
+  Block workspace(device, rf_adafactor_workspace(rows, width));
+  ok(rf_adafactor(device.context, w_on.floats(), g_on.floats(), r_on.floats(), factored ? c_on.floats() : nullptr,
+                  rows, width, rate, decay, epsilon, 1e-3f, clip, 0.1f, scale, workspace.address),
+     "rf_adafactor");
+  nearly(w_on.get(), expected, 1e-6, name + " parameter");
+  nearly(r_on.get(), row, 1e-6, name + " row moments");
+  if (factored) nearly(c_on.get(), column, 1e-6, name + " column moments");
+}
+
 }  // namespace
 
 int main() {
@@ -98,7 +192,17 @@ int main() {
     adam_w(device, 300);
     cross_entropy(device, 2, 10, 1, true);
     cross_entropy(device, 2, 1028, 0, false);
+    embed(device, 20, 6, 10, 1, false);
+    embed(device, 9, 3, 132, 0, true);
+    adafactor(device, 9, 34);
+    adafactor(device, 40, 0);
     if (!small()) {
+      embed(device, 1, 1, 1, 0, true);
+      embed(device, 300, 1030, 12, 3, false);
+      embed(device, 700, 5, 300, 2, true);
+      adafactor(device, 1, 300);
+      adafactor(device, 70, 1);
+      adafactor(device, 1500, 0);
       sum_of_squares(device, 1, 1, 0);
       sum_of_squares(device, 700, 1, 2);
       sum_of_squares(device, 40, 1024, 0);

@@ -1,9 +1,12 @@
 package org.reformer4j.cuda;
 
+import java.util.List;
+import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -24,6 +27,7 @@ final class CudaBackend extends LaterKernels {
   private final MatrixProducts products;
   private final ResidualKernels residuals;
   private final LshKernels lsh;
+  private final EmbeddingKernels embeddings;
   private final LossKernels losses;
   private final OptimizerKernels optimizers;
   private final String description;
@@ -38,7 +42,9 @@ final class CudaBackend extends LaterKernels {
     this.range = new StreamRange(device, transfers);
     this.residuals = new ResidualKernels(device, memory, range);
     this.lsh = new LshKernels(device, memory, transfers);
-    this.losses = new LossKernels(device, memory, new IndexCheck(device, memory, transfers));
+    IndexCheck indices = new IndexCheck(device, memory, transfers);
+    this.embeddings = new EmbeddingKernels(device, memory, indices);
+    this.losses = new LossKernels(device, memory, indices);
     this.optimizers = new OptimizerKernels(device, memory, transfers);
   }
 
@@ -290,5 +296,41 @@ final class CudaBackend extends LaterKernels {
   public void adamW(
       Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
     exclusive("adamW", () -> optimizers.adamW(parameter, gradient, first, second, spec));
+  }
+
+  @Override
+  public void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor rowMoments,
+      Tensor columnMoments,
+      AdafactorSpec spec) {
+    exclusive(
+        "adafactor",
+        () -> optimizers.adafactor(parameter, gradient, rowMoments, columnMoments, spec));
+  }
+
+  @Override
+  public void embed(
+      Tensor out,
+      Tensor ids,
+      Tensor positions,
+      Tensor tokens,
+      List<Tensor> tables,
+      EmbeddingSpec spec) {
+    exclusive("embed", () -> embeddings.embed(out, ids, positions, tokens, tables, spec));
+  }
+
+  @Override
+  public void embedBackward(
+      Tensor dTokens,
+      List<Tensor> dTables,
+      Tensor dOut,
+      Tensor ids,
+      Tensor positions,
+      EmbeddingSpec spec) {
+    exclusive(
+        "embedBackward",
+        () -> embeddings.embedBackward(dTokens, dTables, dOut, ids, positions, spec));
   }
 }

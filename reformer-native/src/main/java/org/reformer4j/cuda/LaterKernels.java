@@ -1,10 +1,7 @@
 package org.reformer4j.cuda;
 
-import java.util.List;
-import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
-import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
@@ -16,28 +13,6 @@ abstract class LaterKernels implements Backend {
         op
             + ": the cuda backend gets this operation with a later release; use the reference backend"
             + " (--backend reference)");
-  }
-
-  @Override
-  public final void embed(
-      Tensor out,
-      Tensor ids,
-      Tensor positions,
-      Tensor tokens,
-      List<Tensor> tables,
-      EmbeddingSpec spec) {
-    throw later("embed");
-  }
-
-  @Override
-  public final void embedBackward(
-      Tensor dTokens,
-      List<Tensor> dTables,
-      Tensor dOut,
-      Tensor ids,
-      Tensor positions,
-      EmbeddingSpec spec) {
-    throw later("embedBackward");
   }
 
   @Override
@@ -121,15 +96,5 @@ abstract class LaterKernels implements Backend {
       Tensor w2,
       FeedForwardSpec spec) {
     throw later("feedForwardBackward");
-  }
-
-  @Override
-  public final void adafactor(
-      Tensor parameter,
-      Tensor gradient,
-      Tensor rowMoments,
-      Tensor columnMoments,
-      AdafactorSpec spec) {
-    throw later("adafactor");
   }
 }

@@ -1,5 +1,6 @@
 package org.reformer4j.cuda;
 
+import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
@@ -63,5 +64,43 @@ final class OptimizerKernels {
                 spec.rootCorrection(),
                 spec.epsilon(),
                 spec.gradientScale()));
+  }
+
+  void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor rowMoments,
+      Tensor columnMoments,
+      AdafactorSpec spec) {
+    KernelArguments.adafactor(parameter, gradient, rowMoments, columnMoments);
+    boolean factored = columnMoments != null;
+    long rows = factored ? parameter.rows() : parameter.elements();
+    long columns = factored ? parameter.columns() : 1;
+    long toParameter = memory.address(parameter);
+    long from = memory.address(gradient);
+    long toRows = memory.address(rowMoments);
+    long toColumns = memory.addressOrNull(columnMoments);
+    long workspace = memory.workspace(device.kernels().rf_adafactor_workspace(rows, columns));
+    device.check(
+        "adafactor",
+        parameter.toString(),
+        device
+            .kernels()
+            .rf_adafactor(
+                device.context(),
+                toParameter,
+                from,
+                toRows,
+                toColumns,
+                rows,
+                columns,
+                spec.learningRate(),
+                spec.decay(),
+                spec.epsilon(),
+                spec.minimumScale(),
+                spec.clip(),
+                spec.weightDecay(),
+                spec.gradientScale(),
+                workspace));
   }
 }

@@ -204,7 +204,7 @@ final class ResidualKernels {
   }
 
   /** The last word of the Philox counter. */
-  private static int counter(Philox.Stream stream) {
+  static int counter(Philox.Stream stream) {
     return stream.layer() << 8 | stream.purpose().ordinal();
   }
 

@@ -29,15 +29,12 @@ public final class TestBackends {
       Map.of(
           "cuda",
           Set.of(
-              "embed",
-              "embedBackward",
               "lshAttention",
               "lshAttentionBackward",
               "localAttention",
               "localAttentionBackward",
               "feedForward",
-              "feedForwardBackward",
-              "adafactor"));
+              "feedForwardBackward"));
 
   private TestBackends() {}
 

@@ -107,7 +107,7 @@ main() {
   step 00-machine 30 bash -c "$(program_of machine)"
   step 01-ceilings 90 "$programs/ceilings$suffix"
   copy=$(sed -n 's/^copy_GBps \([0-9.]*\).*/\1/p' "$results/01-ceilings.txt")
-  for test in memory residual layer_norm lsh attention; do
+  for test in memory residual layer_norm lsh attention activation training; do
     step "02-kernels-$test" 60 "$programs/${prefix}${test}_test"
   done
   step 03-java-tests 150 bash -c "$(program_of tests)"

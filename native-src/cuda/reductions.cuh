@@ -31,6 +31,47 @@ __device__ __forceinline__ float block_sum(float value, Shared<float> scratch, i
   return total;
 }
 
+// The same for sums in double; nothing is contracted, as a fused multiply-add is not written.
+__device__ __forceinline__ double warp_sum(double value) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    value += __shfl_xor_sync(0xffffffffu, value, distance);
+  }
+  return value;
+}
+
+__device__ __forceinline__ double block_sum(double value, Shared<double> scratch, int warps) {
+  value = warp_sum(value);
+  if (threadIdx.x % 32 == 0) {
+    scratch[threadIdx.x / 32] = value;
+  }
+  __syncthreads();
+  double total = 0.0;
+  for (int w = 0; w < warps; ++w) {
+    total += scratch[w];
+  }
+  __syncthreads();
+  return total;
+}
+
+// The largest number of a block; a NaN does not count.
+__device__ __forceinline__ float block_max(float value, Shared<float> scratch, int warps) {
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    value = fmaxf(value, __shfl_xor_sync(0xffffffffu, value, distance));
+  }
+  if (threadIdx.x % 32 == 0) {
+    scratch[threadIdx.x / 32] = value;
+  }
+  __syncthreads();
+  float high = scratch[0];
+  for (int w = 1; w < warps; ++w) {
+    high = fmaxf(high, scratch[w]);
+  }
+  __syncthreads();
+  return high;
+}
+
 }  // namespace rf
 
 #endif

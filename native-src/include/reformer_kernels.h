@@ -240,6 +240,73 @@ RF_EXPORT int rf_attention_backward(rf_context* context, void* d_queries, int64_
                                     const void* out, int64_t out_stride, int gradient_type,
                                     const float* lse, RF_ATTENTION, void* workspace);
 
+// ---- losses, optimizers, embeddings --------------------------------------------------------------
+
+// Finds numbers that are no index: *first becomes the least i with values[i] outside of 0..limit-1 and
+// not ignored, or a number above 2^30 where there is none. At most 2^30 values.
+//
+// first one int32 on the device; values int32 [count]; ignored is any number outside of the range where
+// none is ignored, such as -1 together with any_ignored 0
+RF_EXPORT int rf_index_check(rf_context* context, int32_t* first, const int32_t* values,
+                             int64_t count, int64_t limit, int any_ignored, int ignored);
+
+// Sum of the squares of all elements, in double.
+//
+// sum one double on the device; x [N, D]
+RF_EXPORT int64_t rf_sum_of_squares_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_sum_of_squares(rf_context* context, double* sum, const float* x, int64_t x_stride,
+                                int64_t rows, int64_t columns, void* workspace);
+
+// One AdamW update in double: x = gradient_scale * g, m += (x - m) * first_share,
+// v += (x*x - v) * second_share, w = w * keep - rate * m / (sqrt(v) / root_correction + epsilon).
+//
+// parameter w, gradient g, first m, second v [count]
+RF_EXPORT int rf_adam_w(rf_context* context, float* parameter, const float* gradient, float* first,
+                        float* second, int64_t count, double rate, double keep, float first_share,
+                        float second_share, double root_correction, float epsilon,
+                        float gradient_scale);
+
+// Softmax cross-entropy with its gradient: loss = log(sum exp(logits)) - logits[target],
+// dlogits = scale * (softmax - onehot); both are 0 where the target is ignore_index.
+//
+// loss [N]; dlogits [N, V], may be logits (same stride), or null; logits [N, V]; targets int32 [N], each
+// in 0..V-1 or ignore_index
+RF_EXPORT int rf_cross_entropy(rf_context* context, float* loss, float* dlogits,
+                               int64_t dlogits_stride, const float* logits, int64_t logits_stride,
+                               const int32_t* targets, int ignore_index, float scale, int64_t rows,
+                               int64_t columns);
+
+// The part of one table in an embedding: out[i, first_column + j] = (or += with add) factor *
+// table[indices[i] / index_stride % size, j], j < width. The mask is one of [N, D], or with mask_size > 0 one
+// element per row: (i / rows_per_sequence) * mask_size + indices[i] / mask_stride % mask_size.
+//
+// out [N, D]; indices int32 [N], not negative; table [size, width]
+RF_EXPORT int rf_embed(rf_context* context, float* out, int64_t out_stride, const int32_t* indices,
+                       int64_t index_stride, const float* table, int64_t table_stride, int64_t size,
+                       int64_t width, int64_t rows, int64_t columns, int64_t first_column, int add,
+                       RF_DROPOUT, int64_t rows_per_sequence, int64_t mask_size,
+                       int64_t mask_stride);
+
+// Gradient of rf_embed, summed in an order that depends on the indices only.
+//
+// dtable += [size, width]; dout [N, D]
+RF_EXPORT int64_t rf_embed_backward_workspace(int64_t rows, int64_t size);
+RF_EXPORT int rf_embed_backward(rf_context* context, float* dtable, int64_t dtable_stride,
+                                const float* dout, int64_t dout_stride, const int32_t* indices,
+                                int64_t index_stride, int64_t size, int64_t width, int64_t rows,
+                                int64_t columns, int64_t first_column, RF_DROPOUT,
+                                int64_t rows_per_sequence, int64_t mask_size, int64_t mask_stride,
+                                void* workspace);
+
+// One Adafactor update in double (org.reformer4j.api.AdafactorSpec).
+//
+// parameter, gradient [M, N]; row_moments [M]; column_moments [N], or null for vectors, where N is 1
+RF_EXPORT int64_t rf_adafactor_workspace(int64_t rows, int64_t columns);
+RF_EXPORT int rf_adafactor(rf_context* context, float* parameter, const float* gradient,
+                           float* row_moments, float* column_moments, int64_t rows, int64_t columns,
+                           float learning_rate, float decay, float epsilon, float minimum_scale,
+                           float clip, float weight_decay, float gradient_scale, void* workspace);
+
 #ifdef __cplusplus
 }
 #endif

@@ -44,7 +44,17 @@
   X(rf_attention_workspace)            \
   X(rf_attention)                      \
   X(rf_attention_backward_workspace)   \
-  X(rf_attention_backward)
+  X(rf_attention_backward)             \
+  X(rf_index_check)                    \
+  X(rf_sum_of_squares_workspace)       \
+  X(rf_sum_of_squares)                 \
+  X(rf_adam_w)                         \
+  X(rf_cross_entropy)                  \
+  X(rf_embed)                          \
+  X(rf_embed_backward_workspace)       \
+  X(rf_embed_backward)                 \
+  X(rf_adafactor_workspace)            \
+  X(rf_adafactor)
 
 // An open library. Never freed: code of a library may run as long as the process does.
 struct rf_library {

@@ -135,6 +135,52 @@ void sort(int64_t buckets, const char* operation) {
   });
 }
 
+void training(int64_t columns, const std::string& suffix) {
+  const int64_t rows = 64;
+  const int64_t n = rows * columns;
+  float* const x = device<float>(n);
+  float* const gradient = device<float>(n);
+  float* const first = device<float>(n);
+  float* const second = device<float>(n);
+  double* const sum = device<double>(1);
+  int8_t* const space = device<int8_t>(rf_sum_of_squares_workspace(rows, columns));
+  count(("sum_of_squares" + suffix).c_str(), n, [&] {
+    return rf_sum_of_squares(context, sum, x, columns, rows, columns, space);
+  });
+  count(("adam_w" + suffix).c_str(), n, [&] {
+    return rf_adam_w(context, x, gradient, first, second, n, 0.1, 0.9, 0.1f, 0.1f, 0.5, 1e-8f, 1.0f);
+  });
+  std::vector<int32_t> targets(static_cast<size_t>(rows), 1);
+  int32_t* const targets_on = device<int32_t>(rows);
+  require(rf_upload(context, targets_on, rows * 4, targets.data(), rows * 4, rows * 4, 1));
+  count(("cross_entropy" + suffix).c_str(), n, [&] {
+    return rf_cross_entropy(context, first, gradient, columns, x, columns, targets_on, -1, 1.0f, rows,
+                            columns);
+  });
+  float* const rows_moments = device<float>(rows);
+  float* const column_moments = device<float>(columns);
+  int8_t* const adafactor_space = device<int8_t>(rf_adafactor_workspace(rows, columns));
+  count(("adafactor" + suffix).c_str(), n, [&] {
+    return rf_adafactor(context, x, gradient, rows_moments, column_moments, rows, columns, 0.1f, 0.9f,
+                        1e-30f, 1e-3f, 1.0f, 0.0f, 1.0f, adafactor_space);
+  });
+  const int64_t vocabulary = 16;
+  for (size_t i = 0; i < targets.size(); ++i) targets[i] = static_cast<int32_t>(i * 7 % 16);
+  require(rf_upload(context, targets_on, rows * 4, targets.data(), rows * 4, rows * 4, 1));
+  int8_t* const embed_space = device<int8_t>(rf_embed_backward_workspace(rows, vocabulary));
+  count(("embed" + suffix).c_str(), n, [&] {
+    return rf_embed(context, gradient, columns, targets_on, 1, x, columns, vocabulary, columns, rows,
+                    columns, 0, 1, 0, 0, 0, 0, 1.0f, 0, 1, 0, 1);
+  });
+  count(("embed_backward" + suffix).c_str(), n, [&] {
+    return rf_embed_backward(context, x, columns, gradient, columns, targets_on, 1, vocabulary, columns,
+                             rows, columns, 0, 0, 0, 0, 0, 1.0f, 0, 1, 0, 1, embed_space);
+  });
+  count(("index_check" + suffix).c_str(), n, [&] {
+    return rf_index_check(context, targets_on, reinterpret_cast<int32_t*>(x), n, 10, 0, 0);
+  });
+}
+
 }  // namespace
 
 int main() {
@@ -148,6 +194,7 @@ int main() {
   lsh(64, RF_F32, "lsh_hash_float_64");
   sort(256, "lsh_sort_256");
   sort(2048, "lsh_sort_2048");
+  training(1024, "_1024");
   // The process ends here: what the device holds goes with it.
   return 0;
 }

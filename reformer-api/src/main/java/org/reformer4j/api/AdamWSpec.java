@@ -18,4 +18,19 @@ public record AdamWSpec(
     float epsilon,
     float weightDecay,
     long step,
-    float gradientScale) {}
+    float gradientScale) {
+  /** Returns the learning rate over the correction of the first moment, 1 - beta1^step. */
+  public double rate() {
+    return learningRate / (1 - Math.pow(beta1, step));
+  }
+
+  /** Returns the root of the correction of the second moment, 1 - beta2^step. */
+  public double rootCorrection() {
+    return Math.sqrt(1 - Math.pow(beta2, step));
+  }
+
+  /** Returns what the decay leaves of a parameter. */
+  public double keep() {
+    return 1 - (double) learningRate * weightDecay;
+  }
+}

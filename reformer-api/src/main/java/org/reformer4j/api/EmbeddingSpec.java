@@ -64,6 +64,11 @@ public record EmbeddingSpec(
     }
   }
 
+  /** Returns whether the columns of a position share one element of the mask. */
+  public boolean sharesPositionDropout() {
+    return axes.size() > 1;
+  }
+
   /** Returns the number of positions that have a row. */
   public long positions() {
     return (long) axes.get(0).size() * axes.get(0).stride();

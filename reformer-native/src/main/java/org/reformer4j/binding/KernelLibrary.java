@@ -345,4 +345,124 @@ public final class KernelLibrary extends Pointer {
       float dropoutScale,
       @Cast("int64_t") long dropoutFirstRow,
       @Cast("void*") long workspace);
+
+  public native int rf_index_check(
+      @Cast("rf_context*") long context,
+      @Cast("int32_t*") long first,
+      @Cast("const int32_t*") long values,
+      @Cast("int64_t") long count,
+      @Cast("int64_t") long limit,
+      int anyIgnored,
+      int ignored);
+
+  public native @Cast("int64_t") long rf_sum_of_squares_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long columns);
+
+  public native int rf_sum_of_squares(
+      @Cast("rf_context*") long context,
+      @Cast("double*") long sum,
+      @Cast("const float*") long x,
+      @Cast("int64_t") long xStride,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("void*") long workspace);
+
+  public native int rf_adam_w(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long parameter,
+      @Cast("const float*") long gradient,
+      @Cast("float*") long first,
+      @Cast("float*") long second,
+      @Cast("int64_t") long count,
+      double rate,
+      double keep,
+      float firstShare,
+      float secondShare,
+      double rootCorrection,
+      float epsilon,
+      float gradientScale);
+
+  public native int rf_cross_entropy(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long loss,
+      @Cast("float*") long dlogits,
+      @Cast("int64_t") long dlogitsStride,
+      @Cast("const float*") long logits,
+      @Cast("int64_t") long logitsStride,
+      @Cast("const int32_t*") long targets,
+      int ignoreIndex,
+      float scale,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns);
+
+  public native int rf_embed(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long out,
+      @Cast("int64_t") long outStride,
+      @Cast("const int32_t*") long indices,
+      @Cast("int64_t") long indexStride,
+      @Cast("const float*") long table,
+      @Cast("int64_t") long tableStride,
+      @Cast("int64_t") long size,
+      @Cast("int64_t") long width,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("int64_t") long firstColumn,
+      int add,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int64_t") long dropoutFirstRow,
+      @Cast("int64_t") long rowsPerSequence,
+      @Cast("int64_t") long maskSize,
+      @Cast("int64_t") long maskStride);
+
+  public native @Cast("int64_t") long rf_embed_backward_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long size);
+
+  public native int rf_embed_backward(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long dtable,
+      @Cast("int64_t") long dtableStride,
+      @Cast("const float*") long dout,
+      @Cast("int64_t") long doutStride,
+      @Cast("const int32_t*") long indices,
+      @Cast("int64_t") long indexStride,
+      @Cast("int64_t") long size,
+      @Cast("int64_t") long width,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("int64_t") long firstColumn,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int64_t") long dropoutFirstRow,
+      @Cast("int64_t") long rowsPerSequence,
+      @Cast("int64_t") long maskSize,
+      @Cast("int64_t") long maskStride,
+      @Cast("void*") long workspace);
+
+  public native @Cast("int64_t") long rf_adafactor_workspace(
+      @Cast("int64_t") long rows, @Cast("int64_t") long columns);
+
+  public native int rf_adafactor(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long parameter,
+      @Cast("const float*") long gradient,
+      @Cast("float*") long rowMoments,
+      @Cast("float*") long columnMoments,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      float learningRate,
+      float decay,
+      float epsilon,
+      float minimumScale,
+      float clip,
+      float weightDecay,
+      float gradientScale,
+      @Cast("void*") long workspace);
 }

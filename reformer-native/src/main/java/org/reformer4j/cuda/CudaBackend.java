@@ -1,8 +1,13 @@
 package org.reformer4j.cuda;
 
+import java.util.List;
+import org.reformer4j.api.AdafactorSpec;
+import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
@@ -12,9 +17,9 @@ import org.reformer4j.cuda.AttentionKernels.Inputs;
 
 /**
  * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads,
- * downloads and {@link #synchronize} wait.
+ * downloads, {@link #sumOfSquares}, {@link #synchronize} and the operations that get indices wait.
  */
-final class CudaBackend extends LaterKernels {
+final class CudaBackend implements Backend {
   static final String NAME = "cuda";
 
   private final Device device;
@@ -28,6 +33,9 @@ final class CudaBackend extends LaterKernels {
   private final FeedForwardKernels feedForwards;
   private final LshKernels lsh;
   private final AttentionKernels attention;
+  private final EmbeddingKernels embeddings;
+  private final LossKernels losses;
+  private final OptimizerKernels optimizers;
   private final String description;
   private boolean closed;
 
@@ -43,6 +51,10 @@ final class CudaBackend extends LaterKernels {
     this.lsh = new LshKernels(device, memory, sequences);
     this.attention = new AttentionKernels(device, memory, sequences);
     this.feedForwards = new FeedForwardKernels(device, memory, products);
+    IndexCheck indices = new IndexCheck(device, memory, transfers);
+    this.embeddings = new EmbeddingKernels(device, memory, indices);
+    this.losses = new LossKernels(device, memory, indices);
+    this.optimizers = new OptimizerKernels(device, memory, transfers);
   }
 
   /** Opens the first device. */
@@ -360,5 +372,67 @@ final class CudaBackend extends LaterKernels {
   @Override
   public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
     exclusive("lshSort", () -> lsh.lshSort(order, buckets, hash));
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
+    exclusive(
+        "crossEntropy",
+        () -> losses.crossEntropy(loss, dLogits, logits, targets, ignoreIndex, scale));
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    return use.call(
+        "sumOfSquares",
+        () -> {
+          device.requireAlive("sumOfSquares");
+          double sum = optimizers.sumOfSquares(x);
+          range.check("sumOfSquares");
+          return sum;
+        });
+  }
+
+  @Override
+  public void adamW(
+      Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
+    exclusive("adamW", () -> optimizers.adamW(parameter, gradient, first, second, spec));
+  }
+
+  @Override
+  public void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor rowMoments,
+      Tensor columnMoments,
+      AdafactorSpec spec) {
+    exclusive(
+        "adafactor",
+        () -> optimizers.adafactor(parameter, gradient, rowMoments, columnMoments, spec));
+  }
+
+  @Override
+  public void embed(
+      Tensor out,
+      Tensor ids,
+      Tensor positions,
+      Tensor tokens,
+      List<Tensor> tables,
+      EmbeddingSpec spec) {
+    exclusive("embed", () -> embeddings.embed(out, ids, positions, tokens, tables, spec));
+  }
+
+  @Override
+  public void embedBackward(
+      Tensor dTokens,
+      List<Tensor> dTables,
+      Tensor dOut,
+      Tensor ids,
+      Tensor positions,
+      EmbeddingSpec spec) {
+    exclusive(
+        "embedBackward",
+        () -> embeddings.embedBackward(dTokens, dTables, dOut, ids, positions, spec));
   }
 }

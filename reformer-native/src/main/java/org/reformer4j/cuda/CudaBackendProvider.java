@@ -42,7 +42,10 @@ public final class CudaBackendProvider implements BackendProvider {
     return CudaBackend.NAME;
   }
 
-  /** Below the reference backend, so that auto does not take it while it lacks operations. */
+  /**
+   * Below the reference backend, so that auto does not take it before its kernels have run on a
+   * card.
+   */
   @Override
   public int preference() {
     return 50;
@@ -67,8 +70,7 @@ public final class CudaBackendProvider implements BackendProvider {
               library.rf_description()
                   + ", devices: "
                   + count[0]
-                  + "; only by name, not by auto, until attention, feed-forward, loss and optimizers"
-                  + " come with a later release");
+                  + "; only by name, not by auto, until its kernels have been measured on a card");
     } catch (LibraryException e) {
       return refused(e.getMessage());
     } catch (LinkageError e) {

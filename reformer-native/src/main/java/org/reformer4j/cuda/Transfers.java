@@ -149,6 +149,17 @@ final class Transfers {
     return ints.get(0);
   }
 
+  /** Waits for the device and returns the double at an address. */
+  double downloadDouble(String op, long address) {
+    device.check(
+        op,
+        "",
+        device
+            .kernels()
+            .rf_download(device.context(), buffer.address(), 8, address, 8, Double.BYTES, 1));
+    return bytes.getDouble(0);
+  }
+
   void fill(Tensor target, float value) {
     Arguments.elements("fill", target, target.elements(), REAL);
     device.check(

@@ -1,8 +1,7 @@
 package org.reformer4j.reference;
 
 import org.reformer4j.api.AdafactorSpec;
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /**
@@ -19,18 +18,11 @@ final class Adafactor {
       Tensor rowMoments,
       Tensor columnMoments,
       AdafactorSpec spec) {
-    String op = "adafactor";
-    Arguments.typed(op, "parameter", parameter, DType.F32, "[any]");
+    KernelArguments.adafactor(parameter, gradient, rowMoments, columnMoments);
     long n = parameter.elements();
     boolean factored = columnMoments != null;
     int rows = factored ? (int) parameter.rows() : (int) n;
     int columns = factored ? (int) parameter.columns() : 1;
-    Arguments.flat(op, "parameter", parameter, DType.F32, "[M, N]", n);
-    Arguments.flat(op, "gradient", gradient, DType.F32, "[M, N]", n);
-    Arguments.flat(op, "rowMoments", rowMoments, DType.F32, "[M]", rows);
-    if (factored) {
-      Arguments.flat(op, "columnMoments", columnMoments, DType.F32, "[N]", columns);
-    }
     FloatRows w = AdamW.flat(parameter);
     FloatRows g = AdamW.flat(gradient);
     FloatRows r = AdamW.flat(rowMoments);

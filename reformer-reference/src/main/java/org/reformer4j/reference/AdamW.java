@@ -1,8 +1,7 @@
 package org.reformer4j.reference;
 
 import org.reformer4j.api.AdamWSpec;
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** m, v = moving means of g, g^2; w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps). */
@@ -16,12 +15,8 @@ final class AdamW {
       Tensor first,
       Tensor second,
       AdamWSpec spec) {
-    Arguments.typed("adamW", "parameter", parameter, DType.F32, "[any]");
+    KernelArguments.adamW(parameter, gradient, first, second);
     long n = parameter.elements();
-    Arguments.flat("adamW", "parameter", parameter, DType.F32, "[any]", n);
-    Arguments.flat("adamW", "gradient", gradient, DType.F32, "[any]", n);
-    Arguments.flat("adamW", "first", first, DType.F32, "[any]", n);
-    Arguments.flat("adamW", "second", second, DType.F32, "[any]", n);
     float[] w = flat(parameter).data;
     float[] g = flat(gradient).data;
     float[] m = flat(first).data;
@@ -30,10 +25,9 @@ final class AdamW {
     int g0 = flat(gradient).at(0);
     int m0 = flat(first).at(0);
     int v0 = flat(second).at(0);
-    double correction1 = 1 - Math.pow(spec.beta1(), spec.step());
-    double correction2 = Math.sqrt(1 - Math.pow(spec.beta2(), spec.step()));
-    double rate = spec.learningRate() / correction1;
-    double keep = 1 - (double) spec.learningRate() * spec.weightDecay();
+    double correction = spec.rootCorrection();
+    double rate = spec.rate();
+    double keep = spec.keep();
     workers.forRange(
         (int) n,
         4096,
@@ -44,7 +38,7 @@ final class AdamW {
             double square = v[v0 + i] + (x * x - v[v0 + i]) * (1 - spec.beta2());
             m[m0 + i] = (float) mean;
             v[v0 + i] = (float) square;
-            double step = rate * mean / (Math.sqrt(square) / correction2 + spec.epsilon());
+            double step = rate * mean / (Math.sqrt(square) / correction + spec.epsilon());
             w[w0 + i] = (float) (w[w0 + i] * keep - step);
           }
         });

@@ -1,7 +1,6 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** loss = log(sum exp(logits)) - logits[target]; dLogits = scale * (softmax - onehot). */
@@ -16,15 +15,9 @@ final class CrossEntropy {
       Tensor targets,
       int ignoreIndex,
       float scale) {
-    String op = "crossEntropy";
-    Arguments.typed(op, "logits", logits, DType.F32, "[N, V]");
+    KernelArguments.crossEntropy(loss, dLogits, logits, targets);
     long rows = logits.rows();
     long vocabulary = logits.columns();
-    Arguments.flat(op, "loss", loss, DType.F32, "[N]", rows);
-    Arguments.flat(op, "targets", targets, DType.I32, "[N]", rows);
-    if (dLogits != null) {
-      Arguments.matrix(op, "dLogits", dLogits, DType.F32, "[N, V]", rows, vocabulary);
-    }
     FloatRows x = FloatRows.of(logits);
     FloatRows dX = FloatRows.orNull(dLogits);
     FloatRows out = FloatRows.of(loss.reshape(1, rows));
@@ -32,16 +25,7 @@ final class CrossEntropy {
     for (int i = 0; i < rows; i++) {
       int label = target.get(i);
       if (label != ignoreIndex && (label < 0 || label >= vocabulary)) {
-        throw new IllegalArgumentException(
-            op
-                + ": targets["
-                + i
-                + "] must be "
-                + ignoreIndex
-                + " or in 0.."
-                + (vocabulary - 1)
-                + ", got "
-                + label);
+        throw KernelArguments.wrongTarget(i, ignoreIndex, vocabulary, label);
       }
     }
     workers.forRange(

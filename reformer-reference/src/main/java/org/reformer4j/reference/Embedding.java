@@ -1,11 +1,10 @@
 package org.reformer4j.reference;
 
 import java.util.List;
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.EmbeddingSpec.Axis;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** out = dropout(token row) + dropout(position rows of all axes, concatenated). */
@@ -20,8 +19,7 @@ final class Embedding {
       Tensor tokens,
       List<Tensor> tables,
       EmbeddingSpec spec) {
-    Arguments.typed("embed", "out", out, DType.F32, "[N, D]");
-    check("embed", false, out.rows(), out.columns(), ids, positions, tokens, tables, spec);
+    KernelArguments.embed(out, ids, positions, tokens, tables, spec);
     IntRows id = IntRows.of(ids);
     IntRows position = IntRows.of(positions);
     checkRange("embed", "ids", id, (int) out.rows(), tokens.rows());
@@ -65,9 +63,7 @@ final class Embedding {
       Tensor ids,
       Tensor positions,
       EmbeddingSpec spec) {
-    String op = "embedBackward";
-    Arguments.typed(op, "dOut", dOut, DType.F32, "[N, D]");
-    check(op, true, dOut.rows(), dOut.columns(), ids, positions, dTokens, dTables, spec);
+    KernelArguments.embedBackward(dTokens, dTables, dOut, ids, positions, spec);
     IntRows id = IntRows.of(ids);
     IntRows position = IntRows.of(positions);
     checkRange("embedBackward", "ids", id, (int) dOut.rows(), dTokens.rows());
@@ -108,7 +104,7 @@ final class Embedding {
   private static void positionFactors(
       float[] factors, EmbeddingSpec spec, int row, int position, int columns) {
     Dropout dropout = spec.positionDropout();
-    if (dropout.isNone() || spec.axes().size() == 1) {
+    if (dropout.isNone() || !spec.sharesPositionDropout()) {
       Residual.factors(factors, dropout, row, columns);
       return;
     }
@@ -119,54 +115,11 @@ final class Embedding {
     java.util.Arrays.fill(factors, 0, columns, one[0]);
   }
 
-  private static void check(
-      String op,
-      boolean gradient,
-      long rows,
-      long columns,
-      Tensor ids,
-      Tensor positions,
-      Tensor tokens,
-      List<Tensor> tables,
-      EmbeddingSpec spec) {
-    Arguments.flat(op, "ids", ids, DType.I32, "[N]", rows);
-    Arguments.flat(op, "positions", positions, DType.I32, "[N]", rows);
-    String tokensName = gradient ? "dTokens" : "tokens";
-    Arguments.typed(op, tokensName, tokens, DType.F32, "[V, D]");
-    Arguments.matrix(op, tokensName, tokens, DType.F32, "[V, D]", tokens.rows(), columns);
-    if (tables.size() != spec.axes().size()) {
-      throw new IllegalArgumentException(
-          op + ": one table per axis is needed: " + spec.axes().size() + ", got " + tables.size());
-    }
-    long width = 0;
-    for (int a = 0; a < tables.size(); a++) {
-      Axis axis = spec.axes().get(a);
-      Arguments.matrix(
-          op,
-          (gradient ? "dTable " : "table ") + a,
-          tables.get(a),
-          DType.F32,
-          "[size, width]",
-          axis.size(),
-          axis.width());
-      width += axis.width();
-    }
-    if (width != columns) {
-      throw new IllegalArgumentException(
-          op
-              + ": the widths of the position axes must add up to D = "
-              + columns
-              + ", got "
-              + width);
-    }
-  }
-
   private static void checkRange(String op, String name, IntRows values, int count, long limit) {
     for (int i = 0; i < count; i++) {
       int value = values.get(i);
       if (value < 0 || value >= limit) {
-        throw new IllegalArgumentException(
-            op + ": " + name + "[" + i + "] must be in 0.." + (limit - 1) + ", got " + value);
+        throw KernelArguments.wrongIndex(op, name, i, limit, value);
       }
     }
   }

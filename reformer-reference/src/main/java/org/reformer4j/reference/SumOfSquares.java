@@ -1,7 +1,6 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.Arguments;
-import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /** Sum of squares in double: one sum per row, then the rows in order. */
@@ -9,7 +8,7 @@ final class SumOfSquares {
   private SumOfSquares() {}
 
   static double run(Workers workers, Tensor x) {
-    Arguments.typed("sumOfSquares", "x", x, DType.F32, "[any]");
+    KernelArguments.sumOfSquares(x);
     FloatRows rows = FloatRows.of(x);
     double[] sums = new double[rows.rows];
     workers.forRange(

@@ -23,7 +23,6 @@ import org.reformer4j.model.checkpoint.SafeTensors;
 class GoldenBucketsTest {
   static Stream<Arguments> cases() {
     return TestBackends.with(
-        TestBackends.usable(),
         Golden.cases("lsh-layer-").stream()
             .filter(name -> Golden.io(name).contains("buckets.0"))
             .toList());

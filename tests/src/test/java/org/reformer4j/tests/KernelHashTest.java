@@ -44,12 +44,11 @@ class KernelHashTest {
   }
 
   static List<String> backends() {
-    return TestBackends.usable();
+    return TestBackends.names();
   }
 
   static Stream<Arguments> shapes() {
     return TestBackends.with(
-        TestBackends.usable(),
         List.of(
             new Hashing(1, HashSpec.of(1, 2)),
             new Hashing(5, HashSpec.of(3, 4, 6)),
@@ -223,7 +222,6 @@ class KernelHashTest {
   /** Buckets of one round: number of buckets and length. */
   static Stream<Arguments> sorts() {
     return TestBackends.with(
-        TestBackends.usable(),
         List.of(
             List.of(HashSpec.of(1, 2), 1),
             List.of(HashSpec.of(3, 2), 1000),

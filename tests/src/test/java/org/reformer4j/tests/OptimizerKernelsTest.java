@@ -3,10 +3,11 @@ package org.reformer4j.tests;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
-import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.Backend;
@@ -29,9 +30,20 @@ class OptimizerKernelsTest {
   private Tensor parameter;
   private Tensor gradient;
 
-  @BeforeEach
-  void create() {
-    backend = TinyTraining.backend(2);
+  static List<String> backends(String op) {
+    return TestBackends.names();
+  }
+
+  static List<String> adamW() {
+    return backends("adamW");
+  }
+
+  static List<String> adafactor() {
+    return backends("adafactor");
+  }
+
+  private void create(String name) {
+    backend = TestBackends.open(name, 2);
     scope = backend.scope("test");
     parameter = scope.allocate(DType.F32, ROWS, COLUMNS);
     gradient = scope.allocate(DType.F32, ROWS, COLUMNS);
@@ -40,8 +52,10 @@ class OptimizerKernelsTest {
 
   @AfterEach
   void close() {
-    scope.close();
-    backend.close();
+    if (backend != null) {
+      scope.close();
+      backend.close();
+    }
   }
 
   private double[] draw(Tensor tensor, double size) {
@@ -70,8 +84,10 @@ class OptimizerKernelsTest {
     }
   }
 
-  @Test
-  void adamW() {
+  @ParameterizedTest
+  @MethodSource("adamW")
+  void adamW(String name) {
+    create(name);
     Tensor first = zeros(N);
     Tensor second = zeros(N);
     double[] m = new double[N];
@@ -101,8 +117,10 @@ class OptimizerKernelsTest {
     }
   }
 
-  @Test
-  void adafactorOfAMatrix() {
+  @ParameterizedTest
+  @MethodSource("adafactor")
+  void adafactorOfAMatrix(String name) {
+    create(name);
     Tensor rows = zeros(ROWS);
     Tensor columns = zeros(COLUMNS);
     double[] r = new double[ROWS];
@@ -137,8 +155,10 @@ class OptimizerKernelsTest {
     }
   }
 
-  @Test
-  void adafactorOfAVector() {
+  @ParameterizedTest
+  @MethodSource("adafactor")
+  void adafactorOfAVector(String name) {
+    create(name);
     Tensor moments = zeros(N);
     double[] v = new double[N];
     for (int t = 1; t <= STEPS; t++) {

@@ -3,8 +3,6 @@ package org.reformer4j.tests;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.provider.Arguments;
 import org.reformer4j.api.Backend;
@@ -24,27 +22,10 @@ public final class TestBackends {
   /** Names a backend without which these tests prove nothing, as on a machine with a card. */
   private static final String REQUIRED = "reformer.tests.require";
 
-  /** Operations that a backend gets with a later release. */
-  private static final Map<String, Set<String>> LATER =
-      Map.of(
-          "cuda",
-          Set.of(
-              "embed",
-              "embedBackward",
-              "crossEntropy",
-              "sumOfSquares",
-              "adamW",
-              "adafactor"));
-
   private TestBackends() {}
 
-  /** Returns the names of the usable backends that have every operation, so that models run. */
+  /** Returns the names of all usable backends. */
   public static List<String> names() {
-    return usable().stream().filter(name -> !LATER.containsKey(name)).toList();
-  }
-
-  /** Returns the names of all usable backends, also those that lack operations. */
-  public static List<String> usable() {
     if (Boolean.getBoolean(FAKE_CUDA)) {
       return List.of("cuda");
     }
@@ -61,19 +42,9 @@ public final class TestBackends {
     return statuses.stream().filter(BackendStatus::available).map(BackendStatus::name).toList();
   }
 
-  /** Returns whether a backend has an operation already. */
-  public static boolean has(String backend, String op) {
-    return !LATER.getOrDefault(backend, Set.of()).contains(op);
-  }
-
-  /** Returns every backend that runs models with every one of these cases. */
+  /** Returns every usable backend with every one of these cases, for parameterised tests. */
   public static Stream<Arguments> with(Collection<?> cases) {
-    return with(names(), cases);
-  }
-
-  /** Returns every one of these backends with every one of these cases. */
-  public static Stream<Arguments> with(List<String> backends, Collection<?> cases) {
-    return backends.stream().flatMap(name -> cases.stream().map(c -> Arguments.of(name, c)));
+    return names().stream().flatMap(name -> cases.stream().map(c -> Arguments.of(name, c)));
   }
 
   /** Opens a backend by name. */

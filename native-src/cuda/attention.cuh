@@ -60,6 +60,11 @@ __device__ __forceinline__ Places places_of(const Attention& a, int batch, int h
   return p;
 }
 
+// Chunks form a ring: the one that is `distance` away.
+__device__ __forceinline__ int chunk_at(const Places& p, int chunk, int distance) {
+  return ((chunk + distance) % p.chunks + p.chunks) % p.chunks;
+}
+
 // The token at a place, -1 for an empty one.
 __device__ __forceinline__ int token_at(const Attention& a, const Places& p, int place) {
   const int i = place % p.per_round;
@@ -80,6 +85,18 @@ __device__ __forceinline__ bool is_masked(const Attention& a, const Places& p, i
 
 __device__ __forceinline__ bool sees(const Attention& a, int query, int key) {
   return query >= 0 && key >= 0 && (!a.causal || key <= query) && (!a.shared || key != query);
+}
+
+// The tokens at 16 places of a chunk, -1 where there is none; as keys also where one is masked. The first
+// threads of the block write them.
+__device__ __forceinline__ void load_tokens(const Attention& a, const Places& p, int chunk, int first,
+                                            bool as_keys, Shared<int> tokens) {
+  const int thread = static_cast<int>(threadIdx.x);
+  if (thread < kAttentionTile) {
+    const int i = first + thread;
+    const int token = i < p.chunk ? token_at(a, p, chunk * p.chunk + i) : -1;
+    tokens[thread] = as_keys && token >= 0 && is_masked(a, p, token) ? -1 : token;
+  }
 }
 
 // Index of a row in the results of the rounds, [B, H, R, T].

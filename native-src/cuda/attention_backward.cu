@@ -77,10 +77,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int part = thread % kAttentionParts;
   const int first = static_cast<int>(blockIdx.x) % tiles * kAttentionTile;
   const int round = chunk * p.chunk / p.per_round;
-  if (thread < kAttentionTile) {
-    const int i = first + thread;
-    query_tokens[thread] = i < p.chunk ? token_at(a, p, chunk * p.chunk + i) : -1;
-  }
+  load_tokens(a, p, chunk, first, false, query_tokens);
   __syncthreads();
   load_tile(a, p, a.queries, query_tokens, false, 1.0f, queries);
   load_tile(a, p, g.d_out, query_tokens, false, head_factor(a, p.head), d_outs);
@@ -88,14 +85,10 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int query = query_tokens[row];
   float d_query[kAttentionColumns] = {};
   for (int w = 0; w < p.window_chunks; ++w) {
-    const int other = ((chunk - p.before + w) % p.chunks + p.chunks) % p.chunks;
+    const int other = chunk_at(p, chunk, w - p.before);
     for (int start = 0; start < p.chunk; start += kAttentionTile) {
       __syncthreads();
-      if (thread < kAttentionTile) {
-        const int i = start + thread;
-        const int token = i < p.chunk ? token_at(a, p, other * p.chunk + i) : -1;
-        key_tokens[thread] = token >= 0 && is_masked(a, p, token) ? -1 : token;
-      }
+      load_tokens(a, p, other, start, true, key_tokens);
       __syncthreads();
       load_tile(a, p, a.keys, key_tokens, true, 1.0f, keys);
       load_tile(a, p, a.values, key_tokens, false, 1.0f, values);
@@ -158,11 +151,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int row = thread / kAttentionParts;
   const int part = thread % kAttentionParts;
   const int first = static_cast<int>(blockIdx.x) % tiles * kAttentionTile;
-  if (thread < kAttentionTile) {
-    const int i = first + thread;
-    const int token = i < p.chunk ? token_at(a, p, chunk * p.chunk + i) : -1;
-    key_tokens[thread] = token >= 0 && is_masked(a, p, token) ? -1 : token;
-  }
+  load_tokens(a, p, chunk, first, true, key_tokens);
   __syncthreads();
   load_tile(a, p, a.keys, key_tokens, true, 1.0f, keys);
   load_tile(a, p, a.values, key_tokens, false, 1.0f, values);
@@ -171,14 +160,11 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   float d_value[kAttentionColumns] = {};
   for (int w = 0; w < p.window_chunks; ++w) {
     // The chunk that has this one as part w of its window.
-    const int other = ((chunk + p.before - w) % p.chunks + p.chunks) % p.chunks;
+    const int other = chunk_at(p, chunk, p.before - w);
     const int round = other * p.chunk / p.per_round;
     for (int start = 0; start < p.chunk; start += kAttentionTile) {
       __syncthreads();
-      if (thread < kAttentionTile) {
-        const int i = start + thread;
-        query_tokens[thread] = i < p.chunk ? token_at(a, p, other * p.chunk + i) : -1;
-      }
+      load_tokens(a, p, other, start, false, query_tokens);
       __syncthreads();
       load_tile(a, p, a.queries, query_tokens, false, 1.0f, queries);
       load_tile(a, p, g.d_out, query_tokens, false, head_factor(a, p.head), d_outs);

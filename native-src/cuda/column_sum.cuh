@@ -30,22 +30,30 @@ inline dim3 column_grid(int64_t rows, int64_t columns) {
               static_cast<unsigned>(column_blocks(rows, columns)));
 }
 
-// Stores the block's sums of its columns as part blockIdx.y of partials [gridDim.y, D]. Every thread
-// calls it; `sums` holds kColumnSums floats.
-__device__ __forceinline__ void store_column_sums(float* partials, Shared<float> sums,
-                                                  const float (&lane_sums)[4], int64_t columns) {
+// Adds what the warps have of each of the block's columns. Every thread calls it, and of the first
+// kColumnTile each gets the sum of its own column; `sums` holds kColumnSums floats.
+__device__ __forceinline__ float block_column_sum(Shared<float> sums, const float (&lane_sums)[4]) {
   const int thread = static_cast<int>(threadIdx.x);
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
     sums[(thread / 32 * 4 + j) * kColumnPitch + thread % 32] = lane_sums[j];
   }
   __syncthreads();
-  const int64_t own = static_cast<int64_t>(blockIdx.x) * kColumnTile + thread;
-  if (thread < kColumnTile && own < columns) {
-    float sum = 0.0f;
+  float sum = 0.0f;
+  if (thread < kColumnTile) {
     for (int w = 0; w < kColumnWarps; ++w) {
       sum = add(sum, sums[(w * 4 + thread % 4) * kColumnPitch + thread / 4]);
     }
+  }
+  return sum;
+}
+
+// Stores the block's sums of its columns as part blockIdx.y of partials [gridDim.y, D].
+__device__ __forceinline__ void store_column_sums(float* partials, Shared<float> sums,
+                                                  const float (&lane_sums)[4], int64_t columns) {
+  const float sum = block_column_sum(sums, lane_sums);
+  const int64_t own = static_cast<int64_t>(blockIdx.x) * kColumnTile + threadIdx.x;
+  if (threadIdx.x < kColumnTile && own < columns) {
     store(partials + blockIdx.y * columns + own, sum);
   }
 }

@@ -10,17 +10,14 @@
 //              floating-point atomics.
 // Reference    org.reformer4j.reference.Embedding
 // Measured     not yet run on a card
+#include "column_sum.cuh"
 #include "context.h"
 #include "embedding.cuh"
 
 namespace rf {
 namespace {
 
-constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / 32;
-constexpr int kTile = 128;
-// Column 4 * i + j of a warp's sums lies at j * kPitch + i: no two lanes meet in a bank.
-constexpr int kPitch = 40;
+constexpr int kThreads = 32 * kColumnWarps;
 
 // Places in the workspace, in integers; multiples of four.
 struct Layout {
@@ -63,9 +60,9 @@ __global__ void __launch_bounds__(kThreads)
 __global__ void __launch_bounds__(kThreads)
     embed_backward_kernel(Matrix dtable, Matrix dout, Table t, const int32_t* order,
                           const int32_t* starts, int64_t tiles) {
-  RF_SHARED_ARRAY(float, sums, kWarps * 4 * kPitch);
+  RF_SHARED_ARRAY(float, sums, kColumnSums);
   const int64_t target = blockIdx.x / tiles;
-  const int64_t first = (blockIdx.x - target * tiles) * kTile;
+  const int64_t first = (blockIdx.x - target * tiles) * kColumnTile;
   const int begin = load(starts + target);
   const int end = load(starts + target + 1);
   if (begin == end) {
@@ -77,7 +74,7 @@ __global__ void __launch_bounds__(kThreads)
   float sum[4] = {};
   if (column < t.width) {
 #pragma unroll 2
-    for (int place = begin + warp; place < end; place += kWarps) {
+    for (int place = begin + warp; place < end; place += kColumnWarps) {
       const int64_t row = load(order + place);
       float v[4];
       float factors[4];
@@ -89,18 +86,9 @@ __global__ void __launch_bounds__(kThreads)
       }
     }
   }
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    sums[(warp * 4 + j) * kPitch + lane] = sum[j];
-  }
-  __syncthreads();
-  const int thread = static_cast<int>(threadIdx.x);
-  const int64_t own = first + thread;
-  if (thread < kTile && own < t.width) {
-    float total = 0.0f;
-    for (int w = 0; w < kWarps; ++w) {
-      total = add(total, sums[(w * 4 + thread % 4) * kPitch + thread / 4]);
-    }
+  const float total = block_column_sum(sums, sum);
+  const int64_t own = first + threadIdx.x;
+  if (threadIdx.x < kColumnTile && own < t.width) {
     float* const cell = static_cast<float*>(dtable.data) + target * dtable.stride + own;
     store(cell, add(load(cell), total));
   }
@@ -123,7 +111,7 @@ extern "C" int rf_embed_backward(rf_context* context, float* dtable, int64_t dta
   if (rows == 0 || width == 0) {
     return RF_STATUS_OK;
   }
-  const int64_t tiles = ceil_div(width, kTile);
+  const int64_t tiles = ceil_div(width, kColumnTile);
   if (rows > INT32_MAX || size * tiles > INT32_MAX) {
     return RF_STATUS_UNSUPPORTED;
   }

@@ -8,6 +8,7 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
+import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;

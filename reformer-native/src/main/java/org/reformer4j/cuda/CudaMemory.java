@@ -3,6 +3,7 @@ package org.reformer4j.cuda;
 import java.util.HashMap;
 import java.util.Map;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.OutOfDeviceMemoryException;
 import org.reformer4j.api.Storage;
 import org.reformer4j.api.Tensor;

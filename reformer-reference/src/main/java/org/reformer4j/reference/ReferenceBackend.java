@@ -1,7 +1,6 @@
 package org.reformer4j.reference;
 
 import java.util.List;
-import java.util.concurrent.atomic.AtomicReference;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
@@ -9,6 +8,7 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
+import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
@@ -23,7 +23,7 @@ public final class ReferenceBackend implements Backend {
 
   private final Workers workers;
   private final ArrayMemory memory;
-  private final AtomicReference<Thread> user = new AtomicReference<>();
+  private final ExclusiveUse use = new ExclusiveUse();
   private boolean closed;
 
   /**
@@ -40,27 +40,16 @@ public final class ReferenceBackend implements Backend {
     return workers;
   }
 
-  /** Runs one operation, refusing a second thread while another one is inside. */
+  /** Runs one operation of an open backend, by one thread at a time. */
   private void exclusive(String op, Runnable body) {
-    Thread self = Thread.currentThread();
-    Thread other = user.compareAndExchange(null, self);
-    if (other != null && other != self) {
-      throw new IllegalStateException(
-          op
-              + ": this backend is in use by thread '"
-              + other.getName()
-              + "'; open one backend per thread");
-    }
-    try {
-      if (closed) {
-        throw new IllegalStateException(op + ": this backend is closed; open a new one");
-      }
-      body.run();
-    } finally {
-      if (other == null) {
-        user.set(null);
-      }
-    }
+    use.run(
+        op,
+        () -> {
+          if (closed) {
+            throw new IllegalStateException(op + ": this backend is closed; open a new one");
+          }
+          body.run();
+        });
   }
 
   @Override

@@ -1,10 +1,10 @@
-package org.reformer4j.cuda;
+package org.reformer4j.api;
 
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 
-/** Lets one thread at a time into a backend. */
-final class ExclusiveUse {
+/** Lets one thread at a time into a backend; a part of every backend. */
+public final class ExclusiveUse {
   private final AtomicReference<Thread> user = new AtomicReference<>();
 
   /**
@@ -12,8 +12,9 @@ final class ExclusiveUse {
    *
    * @param op operation, for the message
    * @param body what to do; may come back here
+   * @throws IllegalStateException if another thread is inside
    */
-  void run(String op, Runnable body) {
+  public void run(String op, Runnable body) {
     call(
         op,
         () -> {
@@ -27,8 +28,9 @@ final class ExclusiveUse {
    *
    * @param op operation, for the message
    * @param body what to do; may come back here
+   * @throws IllegalStateException if another thread is inside
    */
-  <T> T call(String op, Supplier<T> body) {
+  public <T> T call(String op, Supplier<T> body) {
     Thread self = Thread.currentThread();
     Thread other = user.compareAndExchange(null, self);
     if (other != null && other != self) {

@@ -14,6 +14,7 @@ import org.reformer4j.api.BackendException;
 import org.reformer4j.api.BackendStatus;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
+import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.tests.TestBackends;

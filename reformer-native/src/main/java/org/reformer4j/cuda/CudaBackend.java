@@ -17,8 +17,9 @@ import org.reformer4j.binding.KernelLibrary;
 import org.reformer4j.cuda.AttentionKernels.Inputs;
 
 /**
- * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads,
- * downloads, {@link #sumOfSquares}, {@link #synchronize} and the operations that get indices wait.
+ * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only downloads,
+ * {@link #sumOfSquares} and {@link #synchronize} wait, large uploads, and operations that get
+ * indices which were not uploaded as they are.
  */
 final class CudaBackend implements Backend {
   static final String NAME = "cuda";

@@ -168,11 +168,13 @@ __device__ __forceinline__ float row_product(const Attention& a, Shared<float> x
 #define RF_ATTENTION_NAMES                                                                        \
   queries, queries_stride, keys, keys_stride, values, values_stride, input_type, order, sequences, \
       key_mask, head_mask, batch, stride, heads, head_size, rounds, chunk, chunks_before,          \
-      window_chunks, causal, shared, tiles, dropout_seed, dropout_step, dropout_stream,            \
+      window_chunks, causal, shared, tiles, heads_per_group, dropout_seed, dropout_step,           \
+      dropout_stream,                                                                             \
       dropout_threshold, dropout_scale, dropout_first_row
 
 inline int rf_attention_arguments(Attention& a, rf_context* context, RF_ATTENTION) {
-  if (head_size > kAttentionMaxSize || batch > 65535 || heads > 65535 || tiles > INT32_MAX) {
+  if (head_size > kAttentionMaxSize || batch > 65535 || heads > 65535 || tiles > INT32_MAX ||
+      heads_per_group < 1) {
     return RF_STATUS_UNSUPPORTED;
   }
   a = {};

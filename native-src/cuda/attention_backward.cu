@@ -10,7 +10,7 @@
 // Determinism  windows and queries in their order, rounds in their order; no atomics.
 // Reference    org.reformer4j.reference.ChunkedAttention, KeyRule, AttentionHeads
 // Measured     not yet run on a card; the plain path, without tensor cores
-#include "attention.cuh"
+#include "attention_backward_fast.cuh"
 
 namespace rf {
 namespace {
@@ -277,11 +277,24 @@ __global__ void __launch_bounds__(kAttentionThreads)
   }
 }
 
+int64_t alignment_of(const Matrix& m) {
+  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(m.data)) | m.stride * type_bytes(m.type);
+}
+
 }  // namespace
 }  // namespace rf
 
-extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size,
-                                                   int rounds) {
+extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment) {
+  return input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
+         alignment % 16 == 0;
+}
+
+extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,
+                                                   int gradient_type, int heads_per_group, int fast) {
+  if (fast != 0) {
+    return rf::fast_backward_workspace(batch, stride, heads, head_size, rounds, gradient_type,
+                                       heads_per_group);
+  }
   return static_cast<int64_t>(batch) * heads * rounds * stride * head_size * 3 * 4;
 }
 
@@ -296,12 +309,24 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
   if (const int status = rf_attention_arguments(a, context, RF_ATTENTION_NAMES)) {
     return status;
   }
+  const Matrix to_queries = matrix(d_queries, d_queries_stride, gradient_type, head_size);
+  const Matrix to_keys = matrix(d_keys, d_keys_stride, gradient_type, head_size);
+  const Matrix to_values = matrix(d_values, d_values_stride, gradient_type, head_size);
+  const Matrix from_d_out = matrix(d_out, d_out_stride, gradient_type, head_size);
+  const Matrix from_out = matrix(out, out_stride, gradient_type, head_size);
+  int64_t alignment = 0;
+  for (const Matrix& m : {a.queries, a.keys, a.values, from_d_out}) {
+    alignment |= alignment_of(m);
+  }
+  if (rf_attention_fast(input_type, head_size, chunk, alignment) != 0) {
+    return fast_backward(context, a, to_queries, to_keys, to_values, from_d_out, from_out, lse, tiles,
+                         min(heads_per_group, heads), workspace);
+  }
   const int64_t count = static_cast<int64_t>(batch) * heads * rounds * stride * head_size;
   float* const round_queries = static_cast<float*>(workspace);
   float* const round_keys = round_queries + count;
   float* const round_values = round_keys + count;
-  const Gradient g = {matrix(d_out, d_out_stride, gradient_type, head_size),
-                      matrix(out, out_stride, gradient_type, head_size), lse};
+  const Gradient g = {from_d_out, from_out, lse};
   const unsigned h = static_cast<unsigned>(heads);
   const unsigned b = static_cast<unsigned>(batch);
   const dim3 grid(static_cast<unsigned>(tiles), h, b);
@@ -311,9 +336,6 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
   RF_LAUNCH(attention_key_gradient_kernel, grid, block, 0, stream, a, g, round_keys, round_values);
   RF_LAUNCH(attention_gradient_combine_kernel,
             dim3(static_cast<unsigned>(ceil_div(stride, 4)), h, b), block, 0, stream, a, g,
-            matrix(d_queries, d_queries_stride, gradient_type, head_size),
-            matrix(d_keys, d_keys_stride, gradient_type, head_size),
-            matrix(d_values, d_values_stride, gradient_type, head_size), round_queries, round_keys,
-            round_values);
+            to_queries, to_keys, to_values, round_queries, round_keys, round_values);
   return static_cast<int>(cudaGetLastError());
 }

@@ -218,13 +218,19 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // order int32 [B, H, R, T] from rf_lsh_sort, or null for tokens as they stand (then R = 1)
 // sequences int32 [2, B]: lengths, slots; key_mask int32 [B, T], 0 = masked, or null; head_mask [H] or null
 // tiles: the largest number of a sequence's chunks times 16-row tiles of a chunk
+// heads_per_group: heads that the fast path takes at a time, 1..H; bounds its workspace and changes no bit
 // dropout of the probabilities; element (row of [B, H, R, T]) * chunk * window_chunks + place in the window
 #define RF_ATTENTION                                                                               \
   const void *queries, int64_t queries_stride, const void *keys, int64_t keys_stride,              \
       const void *values, int64_t values_stride, int input_type, const int32_t *order,             \
       const int32_t *sequences, const int32_t *key_mask, const float *head_mask, int batch,        \
       int stride, int heads, int head_size, int rounds, int chunk, int chunks_before,              \
-      int window_chunks, int causal, int shared, int64_t tiles, RF_DROPOUT
+      int window_chunks, int causal, int shared, int64_t tiles, int heads_per_group, RF_DROPOUT
+
+// Whether the fast path takes an attention: bfloat16, head sizes of 64 and 128, chunks of a multiple of 64, and
+// `alignment`, the bitwise or of the addresses and row strides in bytes of queries, keys, values and, backward,
+// d_out, a multiple of 16. 0 or 1.
+RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment);
 
 // out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing
 RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds);
@@ -232,8 +238,9 @@ RF_EXPORT int rf_attention(rf_context* context, void* out, int64_t out_stride, i
                            RF_ATTENTION, void* workspace);
 
 // d_queries, d_keys, d_values, d_out, out [B*T, H*K] of gradient_type; d_keys is not touched where shared
-RF_EXPORT int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size,
-                                                  int rounds);
+// Of the fast path where `fast`: with addresses and strides of which rf_attention_fast says 1.
+RF_EXPORT int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,
+                                                  int gradient_type, int heads_per_group, int fast);
 RF_EXPORT int rf_attention_backward(rf_context* context, void* d_queries, int64_t d_queries_stride,
                                     void* d_keys, int64_t d_keys_stride, void* d_values,
                                     int64_t d_values_stride, const void* d_out, int64_t d_out_stride,

@@ -45,6 +45,13 @@ inline uint16_t to_bf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
 }
 
+inline uint32_t to_bf16_pair(float low, float high) {
+  return to_bf16(low) | static_cast<uint32_t>(to_bf16(high)) << 16;
+}
+
+// The device's is off by up to 2 units in the last place.
+inline float exp2_fast(float x) { return x < -126.0f ? 0.0f : exp2f(x); }
+
 // ---- asynchronous copies ------------------------------------------------------------------------
 
 // Here and not in the engine, so that the sanitizers see the kernel read and write.
@@ -80,6 +87,21 @@ inline void ldmatrix4(uint32_t (&r)[4], const void* shared_row, SIM_PLACE) {
   const int lane = sim::lane();
   for (int block = 0; block < 4; ++block) {
     r[block] = rows.get<const uint32_t*>(block * 8 + lane / 4)[lane % 4];
+  }
+}
+
+inline void ldmatrix4_transposed(uint32_t (&r)[4], const void* shared_row, SIM_PLACE) {
+  if (reinterpret_cast<uintptr_t>(shared_row) % 16 != 0) {
+    sim::fail("ldmatrix4_transposed of a row that is not aligned to 16 bytes", file, line);
+  }
+  if (__builtin_expect(sim::counting, false)) sim::count_shared_at(shared_row, 16, file, line);
+  const sim::LaneValues& rows = sim::collective("ldmatrix4_transposed", 0xffffffffu, &shared_row,
+                                                sizeof shared_row, file, line);
+  const int lane = sim::lane();
+  for (int block = 0; block < 4; ++block) {
+    const int row = block * 8 + lane % 4 * 2;
+    r[block] = rows.get<const uint16_t*>(row)[lane / 4] |
+               static_cast<uint32_t>(rows.get<const uint16_t*>(row + 1)[lane / 4]) << 16;
   }
 }
 

@@ -134,7 +134,8 @@ void attention(Device& device, const Case& c) {
   q.put(floats(d.q)), k.put(floats(d.k)), v.put(floats(d.v)), d_out.put(floats(d.weights));
   order.put(d.order), sequences.put(d.sequences), mask.put(d.mask);
   Block workspace(device, std::max(rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds),
-                                   rf_attention_backward_workspace(c.batch, c.length, c.heads, c.size, c.rounds)));
+                                   rf_attention_backward_workspace(c.batch, c.length, c.heads, c.size, c.rounds,
+                                                                   RF_F32, c.heads, 0)));
   const int slots = d.sequences[static_cast<size_t>(c.batch)];
   const int64_t tiles = slots <= c.chunk ? (c.length + 15) / 16
                                          : int64_t{c.shared ? c.rounds : 1} * slots / c.chunk * ((c.chunk + 15) / 16);
@@ -143,7 +144,7 @@ void attention(Device& device, const Case& c) {
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride, \
       RF_F32, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,        \
       nullptr, c.batch, c.length, c.heads, c.size, c.rounds, c.chunk, c.before,                           \
-      1 + c.before + c.after, c.causal, c.shared, tiles, TEST_DROPOUT(dropout)
+      1 + c.before + c.after, c.causal, c.shared, tiles, c.heads, TEST_DROPOUT(dropout)
   ok(rf_attention(device.context, o.data(), o.stride, RF_F32, lse_on.floats(), ATTENTION, workspace.address),
      "rf_attention");
   ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,

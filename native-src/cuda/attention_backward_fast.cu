@@ -1,0 +1,134 @@
+// What         the fast backward path of attention: dO.O of every token and head, then per group of heads and per
+//              round the products of attention_backward_run.cu or attention_backward_block.cu.
+// Shapes       out, d_out [B*T, H*K]; delta [B, H, T]; K 64 or 128.
+// Grid         dO.O: 16 or 32 threads a row; rows behind a sequence's end get gradients of zero.
+// Memory       dO.O reads two rows and writes a float; the workspace holds it, bfloat16 copies of dO where that is
+//              float, and per round before the last 2 K elements for every token and head of a group.
+// Determinism  one butterfly per row.
+// Reference    org.reformer4j.reference.ChunkedAttention
+// Measured     not yet run on a card
+#include "attention_backward_fast.cuh"
+
+namespace rf {
+namespace {
+
+constexpr int kDeltaThreads = 256;
+
+template <int SIZE>
+__global__ void __launch_bounds__(kDeltaThreads)
+    attention_delta_kernel(Attention a, Matrix out, Matrix d_out, Matrix d_out_copy, float* delta,
+                           Matrix d_queries, Matrix d_keys, Matrix d_values) {
+  constexpr int kLanes = SIZE / 4;
+  const int token = static_cast<int>(blockIdx.x) * (kDeltaThreads / kLanes) +
+                    static_cast<int>(threadIdx.x) / kLanes;
+  const int head = static_cast<int>(blockIdx.y);
+  const int batch = static_cast<int>(blockIdx.z);
+  const bool exists = token < a.stride;
+  const bool real = exists && token < load(a.sequences + batch);
+  const int64_t row = static_cast<int64_t>(batch) * a.stride + token;
+  const int64_t column = static_cast<int64_t>(head) * SIZE + static_cast<int>(threadIdx.x) % kLanes * 4;
+  float sum = 0.0f;
+  if (real) {
+    float x[4];
+    float d[4];
+    load_quad(x, out, row, column, column + 4);
+    load_quad(d, d_out, row, column, column + 4);
+    if (d_out_copy.data != nullptr) {
+      store_quad(d_out_copy, row, column, column + 4, d);
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      sum = fmaf(x[j], d[j], sum);
+    }
+  } else if (exists) {
+    const float zeros[4] = {};
+    store_quad(d_queries, row, column, column + 4, zeros);
+    store_quad(d_values, row, column, column + 4, zeros);
+    if (!a.shared) {
+      store_quad(d_keys, row, column, column + 4, zeros);
+    }
+  }
+#pragma unroll
+  for (int distance = 1; distance < kLanes; distance *= 2) {
+    sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
+  }
+  if (real && threadIdx.x % kLanes == 0) {
+    store(delta + (static_cast<int64_t>(batch) * a.heads + head) * a.stride + token, sum);
+  }
+}
+
+int64_t aligned(int64_t bytes) { return ceil_div(bytes, 16) * 16; }
+
+}  // namespace
+
+int64_t fast_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,
+                                int gradient_type, int heads_per_group) {
+  const int64_t rows = static_cast<int64_t>(batch) * stride;
+  const int64_t copy = gradient_type == RF_BF16 ? 0 : rows * heads * head_size * 2;
+  const int64_t partials = rows * heads_per_group * (rounds - 1) * head_size * 2;
+  return aligned(rows * heads * 4) + aligned(copy) + 2 * aligned(partials);
+}
+
+int fast_backward(const rf_context* context, const Attention& a, const Matrix& d_queries,
+                  const Matrix& d_keys, const Matrix& d_values, const Matrix& d_out, const Matrix& out,
+                  const float* lse, int64_t tiles, int heads_per_group, void* workspace) {
+  const int64_t rows = static_cast<int64_t>(a.batch) * a.stride;
+  const int64_t width = static_cast<int64_t>(a.heads) * a.size;
+  const cudaStream_t stream = context->stream;
+  char* space = static_cast<char*>(workspace);
+  float* const delta = reinterpret_cast<float*>(space);
+  space += aligned(rows * a.heads * 4);
+  AttentionGradient g = {};
+  g.d_out = d_out;
+  Matrix copy = {};
+  if (d_out.type != RF_BF16) {
+    g.d_out = copy = matrix(space, width, RF_BF16, a.size);
+    space += aligned(rows * width * 2);
+  }
+  const dim3 delta_grid(static_cast<unsigned>(ceil_div(a.stride, kDeltaThreads / (a.size / 4))),
+                        static_cast<unsigned>(a.heads), static_cast<unsigned>(a.batch));
+  if (a.size == 64) {
+    RF_LAUNCH(attention_delta_kernel<64>, delta_grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy,
+              delta, d_queries, d_keys, d_values);
+  } else {
+    RF_LAUNCH(attention_delta_kernel<128>, delta_grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy,
+              delta, d_queries, d_keys, d_values);
+  }
+  // The blocks of a round: where all sequences are one chunk there is one round, else the tiles of 16 rows are
+  // those of a sequence of several chunks.
+  const bool all_whole = tiles * 16 <= a.chunk;
+  const int rounds = all_whole || a.order == nullptr ? 1 : a.rounds;
+  const int64_t blocks = ceil_div(tiles, int64_t{rounds} * (kGradientTile / 16));
+  const bool runs = a.shared && a.chunk == kGradientTile && a.before == 1 && a.window_chunks == 2;
+  int processors = 0;
+  if (const int status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, context->device)) {
+    return status;
+  }
+  g.lse = lse;
+  g.delta = delta;
+  g.d_queries = d_queries;
+  g.d_keys = d_keys;
+  g.d_values = d_values;
+  g.round_rows = reinterpret_cast<uint16_t*>(space);
+  g.group = heads_per_group;
+  g.round_values = reinterpret_cast<uint16_t*>(
+      space + aligned(rows * heads_per_group * (a.rounds - 1) * a.size * 2));
+  for (int first = 0; first < a.heads; first += heads_per_group) {
+    const int heads = min(heads_per_group, a.heads - first);
+    g.first_head = first;
+    // Two waves of blocks before runs grow.
+    const int64_t most = blocks * heads * a.batch / (2 * processors);
+    g.run = static_cast<int>(most < 1 ? 1 : most > kMaxRun ? kMaxRun : most);
+    for (int round = 0; round < rounds; ++round) {
+      g.round = round;
+      g.last = round == rounds - 1;
+      if (const int status = runs ? launch_run_gradient(a, g, blocks, heads, stream)
+                                  : launch_block_gradient(a, g, blocks, heads, stream)) {
+        return status;
+      }
+    }
+  }
+  return static_cast<int>(cudaGetLastError());
+}
+
+}  // namespace rf

@@ -1,0 +1,187 @@
+// What         gradient of LSH attention on tensor cores for the published window, chunks of 64 that see themselves
+//              and the one before: the formulas of attention_backward_block.cu.
+// Shapes       as there.
+// Grid         a block of eight warps walks over a run of up to 8 neighbouring chunks of one round. Chunk c meets
+//              the queries of c and of c + 1: that completes its dk, dv and, with what the chunk before left in
+//              registers, its dq. Before a run the last chunk of the one before is met once more, for dq only; so
+//              nothing is added across thread blocks.
+// Memory       a ring of three tiles of rows, three of dO and two of values, gathered by cp.async one chunk ahead;
+//              a run of L chunks reads 3 L + 4 tiles. Rounds before the last leave bfloat16 partial results, the
+//              last one adds them and writes the gradients. Shared 96 KB for K = 64 and 160 KB for K = 128.
+// Determinism  the bits do not depend on the runs: dq is the chunk before, then the own one; dk and dv the own one,
+//              then the chunk after; rounds in their order; no atomics.
+// Reference    org.reformer4j.reference.ChunkedAttention, KeyRule, AttentionHeads
+// Measured     not yet run on a card
+#include "attention_backward_pair.cuh"
+
+namespace rf {
+namespace {
+
+template <int SIZE, bool DROPOUT>
+__global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
+    attention_run_gradient_kernel(Attention a, AttentionGradient g) {
+  constexpr int kTile = kTileElements<SIZE>;
+  RF_DYNAMIC_SHARED(uint16_t, memory);
+  const Shared<uint16_t> queries = memory;
+  const Shared<uint16_t> d_outs = memory + 3 * kTile;
+  // P and dS lie between the two tiles of values: with either they make a tile of floats.
+  const Shared<uint16_t> values = memory + 6 * kTile;
+  const Shared<uint16_t> weights = values + kTile;
+  const Shared<uint16_t> d_scores = weights + kPairElements;
+  constexpr int kValueStep = kTile + 2 * kPairElements;
+  const Shared<float> words = shared_cast<float>(values + (kValueStep + kTile));
+  const Shared<float> sums = words + 4 * kBlockRowWords;
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
+  const int in_round = static_cast<int>(blockIdx.x) * g.run;
+  const int begin = own_block(p, g, in_round);
+  if (begin < 0) {
+    return;
+  }
+  const int end = begin + min(g.run, p.per_round / p.chunk - in_round);
+  const float d_out_factor = a.head_mask == nullptr ? 1.0f : load(a.head_mask + p.head);
+  // Step i is chunk before + i of the ring; the first is met for the dq of the run's first chunk only. A sequence
+  // of one chunk meets only itself.
+  const int before = p.whole ? begin : begin - 1;
+  const int steps = end - before;
+  auto chunk = [&](int step) { return step > steps ? -1 : chunk_at(p, before, step); };
+  // Tokens are known two chunks ahead of the products, the rest of the rows and the tiles one.
+  auto rows_of = [&](int step) { return block_rows(words, step % 4); };
+  auto gather_rows = [&](int step) {
+    const Shared<int> tokens = rows_of(step).tokens;
+    gather_tile<SIZE>(p, a.queries, tokens, queries + step % 3 * kTile);
+    gather_tile<SIZE>(p, g.d_out, tokens, d_outs + step % 3 * kTile);
+  };
+  auto gather_values = [&](int step) {
+    gather_tile<SIZE>(p, a.values, rows_of(step).tokens, values + step % 2 * kValueStep);
+  };
+  {
+    const int step = static_cast<int>(threadIdx.x) / kGradientTile;
+    const int row = static_cast<int>(threadIdx.x) % kGradientTile;
+    const int block = chunk(step);
+    rows_of(step).tokens[row] = block < 0 ? -1 : token_in_block(a, p, block, row);
+  }
+  __syncthreads();
+  // Of the chunk before the run only keys and values are needed.
+  gather_tile<SIZE>(p, a.queries, rows_of(0).tokens, queries);
+  if (p.whole) {
+    gather_tile<SIZE>(p, g.d_out, rows_of(0).tokens, d_outs);
+  }
+  gather_rows(1);
+  gather_values(0);
+  copy_async_commit();
+  put_rows(fetch_rows(a, p, g, chunk(2), rows_of(0).tokens), rows_of(2), rows_of(0));
+  put_rows(fetch_rows(a, p, g, chunk(2), rows_of(1).tokens), rows_of(2), rows_of(1));
+  copy_async_wait<0>();
+  __syncthreads();
+  put_factors<SIZE>(a, queries, rows_of(0).factors);
+  // Gradient of the shared rows of this chunk and of the next, and of the values of this one.
+  RowSums<SIZE> d_rows;
+  RowSums<SIZE> d_next;
+  RowSums<SIZE> d_value;
+  clear<SIZE>(d_next);
+  for (int step = 0; step < steps; ++step) {
+    const BlockRows rows = rows_of(step);
+    const BlockRows next_rows = rows_of(step + 1);
+    const Shared<uint16_t> key_tile = queries + step % 3 * kTile;
+    const Shared<uint16_t> value_tile = values + step % 2 * kValueStep;
+    const Shared<uint16_t> d_out_tile = d_outs + step % 3 * kTile;
+    const Shared<uint16_t> next_tile = queries + (step + 1) % 3 * kTile;
+    const Shared<uint16_t> next_d_out_tile = d_outs + (step + 1) % 3 * kTile;
+    const bool owned = p.whole || step > 0;
+    copy_async_wait<0>();
+    __syncthreads();
+    put_factors<SIZE>(a, next_tile, next_rows.factors);
+    if (step + 2 <= steps) {
+      gather_rows(step + 2);
+    }
+    if (step + 1 < steps) {
+      gather_values(step + 1);
+    }
+    copy_async_commit();
+    const uint32_t fetched = fetch_rows(a, p, g, chunk(step + 3), rows_of(step + 2).tokens);
+#pragma unroll
+    for (int n = 0; n < SIZE / 16; ++n) {
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        d_rows[n][e] = d_next[n][e];
+        d_next[n][e] = 0.0f;
+      }
+    }
+    clear<SIZE>(d_value);
+    float key_sums[4][2] = {};
+    float s[4][4];
+    float d_weights[4][4];
+    if (owned) {
+      const PairPlace place = {chunk(step) * p.chunk / p.per_round, p.whole ? 0 : kGradientTile};
+      const uint32_t kept = DROPOUT ? kept_bits(a, p, rows.tokens, place) : 0;
+      pair_products<SIZE>(s, d_weights, key_tile, d_out_tile, key_tile, value_tile);
+      pair_gradients<DROPOUT, true>(a, rows, rows, kept, d_out_factor, s, d_weights, weights, d_scores,
+                                    key_sums);
+      __syncthreads();
+      add_product<SIZE, false>(d_rows, d_scores, key_tile);
+      add_product<SIZE, true>(d_rows, d_scores, key_tile);
+      add_product<SIZE, true>(d_value, weights, d_out_tile);
+      __syncthreads();
+    }
+    if (!p.whole) {
+      const PairPlace place = {chunk(step + 1) * p.chunk / p.per_round, 0};
+      const uint32_t kept = DROPOUT ? kept_bits(a, p, next_rows.tokens, place) : 0;
+      pair_products<SIZE>(s, d_weights, next_tile, next_d_out_tile, key_tile, value_tile);
+      pair_gradients<DROPOUT, true>(a, next_rows, rows, kept, d_out_factor, s, d_weights, weights,
+                                    d_scores, key_sums);
+      __syncthreads();
+      // The queries behind the run belong to another one.
+      if (step + 1 < steps) {
+        add_product<SIZE, false>(d_next, d_scores, key_tile);
+      }
+      if (owned) {
+        add_product<SIZE, true>(d_rows, d_scores, next_tile);
+        add_product<SIZE, true>(d_value, weights, next_d_out_tile);
+      }
+    }
+    if (owned) {
+      const Shared<float> stage = shared_cast<float>(step % 2 == 0 ? value_tile : weights);
+      __syncthreads();
+      put_key_sums(key_sums, sums);
+      stage_sums<SIZE>(d_rows, stage);
+      __syncthreads();
+      write_query_rows<SIZE, true>(a, p, g, rows, stage, key_tile, sums);
+      __syncthreads();
+      stage_sums<SIZE>(d_value, stage);
+      __syncthreads();
+      write_value_rows<SIZE>(a, p, g, rows, stage, d_out_tile, d_out_factor);
+    }
+    put_rows(fetched, rows_of(step + 3), rows_of(step + 2));
+  }
+}
+
+template <int SIZE, bool DROPOUT>
+int launch(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
+  constexpr int kBytes = (8 * kTileElements<SIZE> + 2 * kPairElements) * 2 +
+                         (4 * kBlockRowWords + 4 * kGradientTile) * 4;
+  const auto kernel = attention_run_gradient_kernel<SIZE, DROPOUT>;
+  if (const int status =
+          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
+    return status;
+  }
+  RF_LAUNCH((attention_run_gradient_kernel<SIZE, DROPOUT>), grid, dim3(kGradientThreads), kBytes, stream, a,
+            g);
+  return static_cast<int>(cudaGetLastError());
+}
+
+template <int SIZE>
+int launch_size(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
+  return a.dropout.threshold != 0 ? launch<SIZE, true>(a, g, grid, stream)
+                                  : launch<SIZE, false>(a, g, grid, stream);
+}
+
+}  // namespace
+
+int launch_run_gradient(const Attention& a, const AttentionGradient& g, int64_t blocks, int heads,
+                        cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(ceil_div(blocks, g.run)), static_cast<unsigned>(heads),
+                  static_cast<unsigned>(a.batch));
+  return a.size == 64 ? launch_size<64>(a, g, grid, stream) : launch_size<128>(a, g, grid, stream);
+}
+
+}  // namespace rf

@@ -232,8 +232,10 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // d_out, a multiple of 16. 0 or 1.
 RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment);
 
-// out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing
-RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds);
+// out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing. The workspace is that
+// of the fast path where `fast`: with addresses and strides of which rf_attention_fast says 1.
+RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds,
+                                         int heads_per_group, int fast);
 RF_EXPORT int rf_attention(rf_context* context, void* out, int64_t out_stride, int out_type, float* lse,
                            RF_ATTENTION, void* workspace);
 

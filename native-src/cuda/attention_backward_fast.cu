@@ -13,47 +13,53 @@ namespace rf {
 namespace {
 
 constexpr int kDeltaThreads = 256;
+constexpr int kDeltaPasses = 4;  // rows of a thread
 
 template <int SIZE>
 __global__ void __launch_bounds__(kDeltaThreads)
     attention_delta_kernel(Attention a, Matrix out, Matrix d_out, Matrix d_out_copy, float* delta,
                            Matrix d_queries, Matrix d_keys, Matrix d_values) {
   constexpr int kLanes = SIZE / 4;
-  const int token = static_cast<int>(blockIdx.x) * (kDeltaThreads / kLanes) +
-                    static_cast<int>(threadIdx.x) / kLanes;
+  constexpr int kRows = kDeltaThreads / kLanes;
   const int head = static_cast<int>(blockIdx.y);
   const int batch = static_cast<int>(blockIdx.z);
-  const bool exists = token < a.stride;
-  const bool real = exists && token < load(a.sequences + batch);
-  const int64_t row = static_cast<int64_t>(batch) * a.stride + token;
+  const int length = load(a.sequences + batch);
   const int64_t column = static_cast<int64_t>(head) * SIZE + static_cast<int>(threadIdx.x) % kLanes * 4;
-  float sum = 0.0f;
-  if (real) {
-    float x[4];
-    float d[4];
-    load_quad(x, out, row, column, column + 4);
-    load_quad(d, d_out, row, column, column + 4);
-    if (d_out_copy.data != nullptr) {
-      store_quad(d_out_copy, row, column, column + 4, d);
+#pragma unroll
+  for (int i = 0; i < kDeltaPasses; ++i) {
+    const int token = (static_cast<int>(blockIdx.x) * kDeltaPasses + i) * kRows +
+                      static_cast<int>(threadIdx.x) / kLanes;
+    const bool exists = token < a.stride;
+    const bool real = exists && token < length;
+    const int64_t row = static_cast<int64_t>(batch) * a.stride + token;
+    float sum = 0.0f;
+    if (real) {
+      float x[4];
+      float d[4];
+      load_quad(x, out, row, column, column + 4);
+      load_quad(d, d_out, row, column, column + 4);
+      if (d_out_copy.data != nullptr) {
+        store_quad(d_out_copy, row, column, column + 4, d);
+      }
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        sum = fmaf(x[j], d[j], sum);
+      }
+    } else if (exists) {
+      const float zeros[4] = {};
+      store_quad(d_queries, row, column, column + 4, zeros);
+      store_quad(d_values, row, column, column + 4, zeros);
+      if (!a.shared) {
+        store_quad(d_keys, row, column, column + 4, zeros);
+      }
     }
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      sum = fmaf(x[j], d[j], sum);
+    for (int distance = 1; distance < kLanes; distance *= 2) {
+      sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
     }
-  } else if (exists) {
-    const float zeros[4] = {};
-    store_quad(d_queries, row, column, column + 4, zeros);
-    store_quad(d_values, row, column, column + 4, zeros);
-    if (!a.shared) {
-      store_quad(d_keys, row, column, column + 4, zeros);
+    if (real && threadIdx.x % kLanes == 0) {
+      store(delta + (static_cast<int64_t>(batch) * a.heads + head) * a.stride + token, sum);
     }
-  }
-#pragma unroll
-  for (int distance = 1; distance < kLanes; distance *= 2) {
-    sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
-  }
-  if (real && threadIdx.x % kLanes == 0) {
-    store(delta + (static_cast<int64_t>(batch) * a.heads + head) * a.stride + token, sum);
   }
 }
 
@@ -85,7 +91,7 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
     g.d_out = copy = matrix(space, width, RF_BF16, a.size);
     space += aligned(rows * width * 2);
   }
-  const dim3 delta_grid(static_cast<unsigned>(ceil_div(a.stride, kDeltaThreads / (a.size / 4))),
+  const dim3 delta_grid(static_cast<unsigned>(ceil_div(a.stride, kDeltaPasses * kDeltaThreads / (a.size / 4))),
                         static_cast<unsigned>(a.heads), static_cast<unsigned>(a.batch));
   if (a.size == 64) {
     RF_LAUNCH(attention_delta_kernel<64>, delta_grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy,

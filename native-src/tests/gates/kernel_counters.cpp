@@ -181,6 +181,40 @@ void training(int64_t columns, const std::string& suffix) {
   });
 }
 
+// One head in bfloat16: LSH attention, or local attention where there are no rounds.
+void attention_backward(int length, int head_size, int rounds, int chunk, const char* operation) {
+  const int64_t n = int64_t{length} * head_size;
+  uint16_t* const rows[] = {device<uint16_t>(n), device<uint16_t>(n), device<uint16_t>(n),
+                            device<uint16_t>(n), device<uint16_t>(n)};
+  uint16_t* const gradients[] = {device<uint16_t>(n), device<uint16_t>(n), device<uint16_t>(n)};
+  float* const lse = device<float>(length);
+  const int lists = rounds == 0 ? 1 : rounds;
+  std::vector<int32_t> order;
+  for (int i = 0; i < lists * length; ++i) {
+    // 1021 is prime: a permutation of a length that is a power of two.
+    order.push_back(static_cast<int32_t>(int64_t{i} * 1021 % length));
+  }
+  const std::vector<int32_t> sequences = {length, length};
+  const auto upload = [](const std::vector<int32_t>& values) {
+    int32_t* const on = device<int32_t>(static_cast<int64_t>(values.size()));
+    const int64_t bytes = static_cast<int64_t>(values.size()) * 4;
+    require(rf_upload(context, on, bytes, values.data(), bytes, bytes, 1));
+    return on;
+  };
+  const int32_t* const order_on = upload(order);
+  const int32_t* const sequences_on = upload(sequences);
+  int8_t* const space = device<int8_t>(
+      rf_attention_backward_workspace(1, length, 1, head_size, lists, RF_BF16, 1, 1));
+  count(operation, n, [&] {
+    return rf_attention_backward(context, gradients[0], head_size, gradients[1], head_size, gradients[2],
+                                 head_size, rows[3], head_size, rows[4], head_size, RF_BF16, lse, rows[0],
+                                 head_size, rounds == 0 ? rows[1] : rows[0], head_size, rows[2], head_size,
+                                 RF_BF16, rounds == 0 ? nullptr : order_on, sequences_on, nullptr, nullptr, 1,
+                                 length, 1, head_size, lists, chunk, 1, 2, 1, rounds != 0,
+                                 int64_t{lists} * length / 16, 1, 0, 0, 0, 0, 1.0f, 0, space);
+  });
+}
+
 }  // namespace
 
 int main() {
@@ -195,6 +229,12 @@ int main() {
   sort(256, "lsh_sort_256");
   sort(2048, "lsh_sort_2048");
   training(1024, "_1024");
+  // Long enough for runs of 8 chunks.
+  attention_backward(4096, 128, 1, 64, "attention_backward_128_1");
+  attention_backward(4096, 128, 4, 64, "attention_backward_128_4");
+  attention_backward(4096, 64, 1, 64, "attention_backward_64_1");
+  attention_backward(512, 64, 1, 128, "attention_backward_wide_64_1");
+  attention_backward(512, 128, 0, 128, "attention_backward_local_128");
   // The process ends here: what the device holds goes with it.
   return 0;
 }

@@ -141,7 +141,8 @@ Gradients run(Device& device, const Problem& p, const Results& saved, int heads_
   dq.put(old), dk.put(old), dv.put(old);
   const int64_t tiles = tiles_of(p);
   Block workspace(device, rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds,
-                                                          c.gradient_type, heads_per_group, 1));
+                                                          c.gradient_type, heads_per_group,
+                                                          rf_attention_fast(RF_BF16, c.size, c.chunk, 0)));
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
   ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
                            d_out.data(), d_out.stride, o.data(), o.stride, c.gradient_type, lse.floats(), q.data(),
@@ -202,6 +203,9 @@ int main() {
       attention(device, {128, 1, 1, 128, 1, 0, {257, 30}, causal, !shared, !mask, !head_mask, dropout});
       attention(device, {64, 1, 1, 64, 0, 0, {65}, !causal, !shared, !mask, !head_mask, !dropout});
       attention(device, {128, 1, 1, 64, 2, 0, {140}, causal, !shared, !mask, !head_mask, !dropout});
+      // The path for everything else takes bfloat16 too.
+      attention(device, {32, 2, 2, 64, 1, 0, {129}, causal, shared, mask, head_mask, dropout});
+      attention(device, {64, 1, 1, 20, 1, 0, {70}, causal, !shared, mask, !head_mask, !dropout, RF_F32});
     }
   }
   std::printf("digest %016llx\n", static_cast<unsigned long long>(digest));

@@ -48,12 +48,12 @@ final class AttentionBranch implements Branch {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention")) {
       Tensor normal = norm.forward(backend, scope, ctx);
-      Tensor buckets = saved == null ? null : saved.buckets();
-      Attended attended = attention.forward(normal, buckets, scope, pass);
+      Tensor order = saved == null ? null : saved.order();
+      Attended attended = attention.forward(normal, order, scope, pass);
       // The projected output takes the place of the normalised input, which is no longer needed.
       backend.gemm(normal, attended.out(), false, output.value(), true, 1f, 0f);
       backend.residual(acc, normal, null, sign, dropout(pass));
-      return attended.buckets() == null ? Saved.NOTHING : new Saved(attended.buckets());
+      return attended.order() == null ? Saved.NOTHING : new Saved(attended.order());
     }
   }
 
@@ -62,7 +62,7 @@ final class AttentionBranch implements Branch {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention-backward")) {
       Tensor normal = norm.forward(backend, scope, ctx);
-      Attended attended = attention.forward(normal, saved.buckets(), scope, pass);
+      Attended attended = attention.forward(normal, saved.order(), scope, pass);
       Tensor y = Projection.forward(backend, scope, attended.out(), output);
       backend.residualInverse(acc, y, null, y, null, dAcc, dropout(pass));
       Tensor dOut = scope.allocate(DType.F32, pass.rows(), config.allHeadSize());

@@ -7,8 +7,13 @@ import org.reformer4j.api.Tensor;
  * pass needs is returned and handed back.
  */
 interface Branch {
-  /** What a branch wants back: decisions that must not be recomputed from drifting floats. */
-  record Saved(Tensor buckets) {
+  /**
+   * What a branch wants back.
+   *
+   * @param order I32 [B, H, R, T] of an LSH layer, or null: a decision that a recomputation from
+   *     drifting floats could take otherwise
+   */
+  record Saved(Tensor order) {
     static final Saved NOTHING = new Saved(null);
   }
 

@@ -26,7 +26,7 @@ final class LocalSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Attended forward(Tensor x, Tensor buckets, TensorScope scope, Pass pass) {
+  public Attended forward(Tensor x, Tensor order, TensorScope scope, Pass pass) {
     Backend backend = pass.backend();
     AttentionSpec spec = spec(pass);
     Tensor queries = Projection.forward(backend, scope, x, query);

@@ -16,20 +16,20 @@ interface SelfAttention {
    * @param first [N, H*K], query-keys, or queries
    * @param second [N, H*K], keys, or null for shared QK
    * @param values [N, H*K]
-   * @param buckets I32 [B, H, R, T], or null where nothing was hashed
+   * @param order I32 [B, H, R, T], or null where nothing was sorted
    */
   record Attended(
-      Tensor out, Tensor lse, Tensor first, Tensor second, Tensor values, Tensor buckets) {}
+      Tensor out, Tensor lse, Tensor first, Tensor second, Tensor values, Tensor order) {}
 
   /**
    * Attends.
    *
    * @param x [N, D], normalised input
-   * @param buckets I32 [B, H, R, T] of the forward pass, or null to hash
-   * @param scope holds the result, except new buckets, which live in the pass's scope
+   * @param order I32 [B, H, R, T] of the forward pass, or null to hash and sort
+   * @param scope holds the result, except a new order, which lives in the pass's scope
    * @param pass the pass
    */
-  Attended forward(Tensor x, Tensor buckets, TensorScope scope, Pass pass);
+  Attended forward(Tensor x, Tensor order, TensorScope scope, Pass pass);
 
   /**
    * Turns the output's gradient into the input's and adds those of the projections.

@@ -176,7 +176,9 @@ public final class KernelArguments {
       Tensor w2) {
     String op = "feedForwardBackward";
     layers(op, x, w1, b1, w2);
-    product(op, "out", out, x);
+    if (out != null) {
+      product(op, "out", out, x);
+    }
     product(op, "dX", dX, x);
     Arguments.matrix(op, "dOut", dOut, x.type(), MATRIX, x.rows(), x.columns());
     Arguments.matrix(op, "dW1", dW1, DType.F32, "[F, D]", w1.rows(), w1.columns());

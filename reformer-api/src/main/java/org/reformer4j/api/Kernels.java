@@ -357,7 +357,8 @@ public interface Kernels {
    * Recomputes the hidden block once per chunk and gives both the forward result, which the inverse
    * needs, and the gradients.
    *
-   * @param out [N, D], the forward result
+   * @param out [N, D], the forward result, or null where it is known: the gradients are the same
+   *     bits with one product less
    * @param dX [N, D]
    * @param dW1 += [F, D]
    * @param dB1 += [F]

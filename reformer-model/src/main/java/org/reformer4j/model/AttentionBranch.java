@@ -7,6 +7,7 @@ import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.SelfAttention.Attended;
+import org.reformer4j.model.SelfAttention.Room;
 
 /** f(ctx) = dropout(SelfAttention(LayerNorm(ctx)) Wo^T), Hugging Face's ReformerAttention. */
 final class AttentionBranch implements Branch {
@@ -36,25 +37,41 @@ final class AttentionBranch implements Branch {
 
   @Override
   public Saved forward(Tensor acc, Tensor ctx, Pass pass) {
-    return add(acc, ctx, null, 1, pass);
+    Backend backend = pass.backend();
+    boolean keeps = pass.memory().keepsAttention(layer);
+    boolean keepsOrder = pass.memory().keepsOrder(layer, acc);
+    try (TensorScope scope = backend.scope("attention")) {
+      TensorScope kept = keeps ? pass.scope() : scope;
+      Room room = new Room(scope, keepsOrder ? pass.scope() : scope, kept);
+      Tensor normal = norm.forward(backend, scope, ctx);
+      Attended attended = attention.forward(normal, null, room, pass);
+      // A result that nobody keeps takes the place of the normalised input, no longer needed.
+      Tensor y = keeps ? kept.allocate(DType.F32, ctx.rows(), ctx.columns()) : normal;
+      project(y, attended, backend);
+      backend.residual(acc, y, null, 1, dropout(pass));
+      Tensor order = keepsOrder ? attended.order() : null;
+      return keeps
+          ? new Saved(order, attended.out(), attended.lse(), y)
+          : new Saved(order, null, null, null);
+    }
   }
 
   @Override
   public void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass) {
-    add(acc, ctx, saved, -1, pass);
-  }
-
-  private Saved add(Tensor acc, Tensor ctx, Saved saved, int sign, Pass pass) {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
-      Tensor order = saved == null ? null : saved.order();
-      Attended attended = attention.forward(normal, order, scope, pass);
-      // The projected output takes the place of the normalised input, which is no longer needed.
-      backend.gemm(normal, attended.out(), false, output.value(), true, 1f, 0f);
-      backend.residual(acc, normal, null, sign, dropout(pass));
-      return attended.order() == null ? Saved.NOTHING : new Saved(attended.order());
+      Tensor y = saved.addend();
+      if (y == null) {
+        y = norm.forward(backend, scope, ctx);
+        project(y, attention.forward(y, saved.order(), Room.of(scope), pass), backend);
+      }
+      backend.residual(acc, y, null, -1, dropout(pass));
     }
+  }
+
+  /** y = out Wo^T. */
+  private void project(Tensor y, Attended attended, Backend backend) {
+    backend.gemm(y, attended.out(), false, output.value(), true, 1f, 0f);
   }
 
   @Override
@@ -62,14 +79,20 @@ final class AttentionBranch implements Branch {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention-backward")) {
       Tensor normal = norm.forward(backend, scope, ctx);
-      Attended attended = attention.forward(normal, saved.order(), scope, pass);
-      Tensor y = Projection.forward(backend, scope, attended.out(), output);
+      Attended attended;
+      Tensor y = saved.addend();
+      if (y == null) {
+        attended = attention.forward(normal, saved.order(), Room.of(scope), pass);
+        y = Projection.forward(backend, scope, attended.out(), output);
+      } else {
+        attended = attention.recall(normal, saved, scope, pass);
+      }
+      // From here on y is the gradient of the result, then that of the normalised input.
       backend.residualInverse(acc, y, null, y, null, dAcc, dropout(pass));
       Tensor dOut = scope.allocate(DType.F32, pass.rows(), config.allHeadSize());
       Projection.backward(backend, dOut, 0f, y, attended.out(), output);
-      Tensor dNormal = y;
-      attention.backward(dNormal, dOut, normal, attended, scope, pass);
-      norm.backward(backend, dCtx, dNormal, ctx);
+      attention.backward(y, dOut, normal, attended, scope, pass);
+      norm.backward(backend, dCtx, y, ctx);
     }
   }
 

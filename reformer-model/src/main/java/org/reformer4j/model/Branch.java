@@ -12,9 +12,16 @@ interface Branch {
    *
    * @param order I32 [B, H, R, T] of an LSH layer, or null: a decision that a recomputation from
    *     drifting floats could take otherwise
+   * @param out [N, H*K], output of the attention, or null
+   * @param lse [B, H, T], its log-sum-exp, or null
+   * @param addend [N, D], f(ctx) before bias and dropout, or null
    */
-  record Saved(Tensor order) {
-    static final Saved NOTHING = new Saved(null);
+  record Saved(Tensor order, Tensor out, Tensor lse, Tensor addend) {
+    static final Saved NOTHING = new Saved(null, null, null, null);
+
+    static Saved addend(Tensor addend) {
+      return new Saved(null, null, null, addend);
+    }
   }
 
   /**
@@ -23,7 +30,8 @@ interface Branch {
    * @param acc [N, D]
    * @param ctx [N, D]
    * @param pass the pass
-   * @return what {@link #inverse} and {@link #backward} need, in the pass's scope
+   * @return what {@link #inverse} and {@link #backward} need and the pass's plan keeps, in the
+   *     pass's scope
    */
   Saved forward(Tensor acc, Tensor ctx, Pass pass);
 
@@ -44,7 +52,7 @@ interface Branch {
    * @param ctx [N, D], as in the forward pass
    * @param dAcc [N, D], gradient of acc; stays what it is
    * @param dCtx += [N, D]
-   * @param saved what forward returned
+   * @param saved what forward returned; used up
    * @param pass the pass
    */
   void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass);

@@ -36,23 +36,28 @@ final class FeedForwardBranch implements Branch {
 
   @Override
   public Saved forward(Tensor acc, Tensor ctx, Pass pass) {
-    add(acc, ctx, 1, pass);
-    return Saved.NOTHING;
+    try (TensorScope scope = pass.backend().scope("feed-forward")) {
+      boolean keeps = pass.memory().keepsFeedForward(layer);
+      Tensor y = result(ctx, scope, keeps ? pass.scope() : scope, pass);
+      pass.backend().residual(acc, y, b2.value(), 1, dropout(pass));
+      return keeps ? Saved.addend(y) : Saved.NOTHING;
+    }
   }
 
   @Override
   public void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass) {
-    add(acc, ctx, -1, pass);
+    try (TensorScope scope = pass.backend().scope("feed-forward")) {
+      Tensor y = saved.addend() != null ? saved.addend() : result(ctx, scope, scope, pass);
+      pass.backend().residual(acc, y, b2.value(), -1, dropout(pass));
+    }
   }
 
-  private void add(Tensor acc, Tensor ctx, int sign, Pass pass) {
-    Backend backend = pass.backend();
-    try (TensorScope scope = backend.scope("feed-forward")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
-      Tensor y = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
-      backend.feedForward(y, normal, w1.value(), b1.value(), w2.value(), spec(pass));
-      backend.residual(acc, y, b2.value(), sign, dropout(pass));
-    }
+  /** Returns the result before bias and dropout, in the scope {@code kept}. */
+  private Tensor result(Tensor ctx, TensorScope scope, TensorScope kept, Pass pass) {
+    Tensor normal = norm.forward(pass.backend(), scope, ctx);
+    Tensor y = kept.allocate(DType.F32, ctx.rows(), ctx.columns());
+    pass.backend().feedForward(y, normal, w1.value(), b1.value(), w2.value(), spec(pass));
+    return y;
   }
 
   @Override
@@ -61,11 +66,12 @@ final class FeedForwardBranch implements Branch {
     try (TensorScope scope = backend.scope("feed-forward-backward")) {
       Tensor normal = norm.forward(backend, scope, ctx);
       Tensor dY = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
-      Tensor y = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      boolean kept = saved.addend() != null;
+      Tensor y = kept ? saved.addend() : scope.allocate(DType.F32, ctx.rows(), ctx.columns());
       Tensor dNormal = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
       backend.residualBackward(dY, b2.gradient(), dAcc, dropout(pass));
       backend.feedForwardBackward(
-          y,
+          kept ? null : y,
           dNormal,
           w1.gradient(),
           b1.gradient(),
@@ -81,11 +87,16 @@ final class FeedForwardBranch implements Branch {
     }
   }
 
-  private FeedForwardSpec spec(Pass pass) {
+  /** Returns the rows whose hidden block exists at once. */
+  static int chunkRows(ReformerConfig config) {
     int chunk = config.chunkSizeFeedForward();
+    return chunk == 0 ? DEFAULT_CHUNK_ROWS : chunk;
+  }
+
+  private FeedForwardSpec spec(Pass pass) {
     return new FeedForwardSpec(
         config.hiddenAct(),
-        chunk == 0 ? DEFAULT_CHUNK_ROWS : chunk,
+        chunkRows(config),
         pass.dropout(config.hiddenDropoutProb(), layer, RandomPurpose.FEED_FORWARD_HIDDEN));
   }
 

@@ -26,26 +26,34 @@ final class LshSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Attended forward(Tensor x, Tensor given, TensorScope scope, Pass pass) {
+  public Attended forward(Tensor x, Tensor given, Room room, Pass pass) {
     Backend backend = pass.backend();
     AttentionSpec spec = spec(pass);
-    Tensor queryKeys = Projection.forward(backend, scope, x, queryKey);
-    Tensor values = Projection.forward(backend, scope, x, value);
-    Tensor order = given != null || spec.allShort() ? given : sort(queryKeys, spec, pass);
-    Tensor out = scope.allocate(DType.F32, pass.rows(), spec.width());
-    Tensor lse = Projection.logSumExp(scope, spec);
+    Tensor queryKeys = Projection.forward(backend, room.projections(), x, queryKey);
+    Tensor values = Projection.forward(backend, room.projections(), x, value);
+    Tensor order =
+        given != null || spec.allShort() ? given : sort(queryKeys, room.order(), spec, pass);
+    Tensor out = room.out().allocate(DType.F32, pass.rows(), spec.width());
+    Tensor lse = Projection.logSumExp(room.out(), spec);
     backend.lshAttention(
         out, lse, queryKeys, values, order, pass.keyMask(), pass.headMask(), spec, pass.hash());
     return new Attended(out, lse, queryKeys, null, values, order);
   }
 
-  /** Hashes and returns the positions by bucket, in the pass's scope. */
-  private Tensor sort(Tensor queryKeys, AttentionSpec spec, Pass pass) {
+  @Override
+  public Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass) {
+    Tensor queryKeys = Projection.forward(pass.backend(), scope, x, queryKey);
+    Tensor values = Projection.forward(pass.backend(), scope, x, value);
+    return new Attended(saved.out(), saved.lse(), queryKeys, null, values, saved.order());
+  }
+
+  /** Hashes and returns the positions by bucket. */
+  private Tensor sort(Tensor queryKeys, TensorScope scope, AttentionSpec spec, Pass pass) {
     Backend backend = pass.backend();
     HashSpec hash = pass.hash();
     Sequences sequences = spec.sequences();
     long[] shape = {sequences.batch(), spec.heads(), hash.rounds(), sequences.stride()};
-    Tensor order = pass.scope().allocate(DType.I32, shape);
+    Tensor order = scope.allocate(DType.I32, shape);
     try (TensorScope scratch = backend.scope("hash")) {
       Tensor rotations =
           scratch.allocate(

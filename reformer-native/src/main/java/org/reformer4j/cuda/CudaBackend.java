@@ -147,6 +147,16 @@ final class CudaBackend implements Backend {
   }
 
   @Override
+  public long availableBytes() {
+    return use.call(
+        "availableBytes",
+        () -> {
+          device.requireAlive("availableBytes");
+          return memory.availableBytes();
+        });
+  }
+
+  @Override
   public void resetPeak() {
     memory.resetPeak();
   }

@@ -94,6 +94,11 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public long availableBytes() {
+    return memory.availableBytes();
+  }
+
+  @Override
   public void resetPeak() {
     memory.resetPeak();
   }

@@ -17,6 +17,7 @@ import org.reformer4j.api.Shape;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.SelfAttention.Attended;
+import org.reformer4j.model.SelfAttention.Room;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.SafeTensors;
 import org.reformer4j.tests.Golden;
@@ -58,7 +59,7 @@ class GoldenLayerTest {
       Tensor dOut = upload(backend, scope, io, "input.grad_output", config.allHeadSize());
       AtomicReference<int[]> buckets = new AtomicReference<>();
       Pass pass = pass(config, backend, scope, io, shape, recorder(backend, buckets));
-      Attended attended = attention.forward(x, null, scope, pass);
+      Attended attended = attention.forward(x, null, Room.of(scope), pass);
       Tensor dX = scope.allocate(DType.F32, x.rows(), x.columns());
       attention.backward(dX, dOut, x, attended, scope, pass);
 
@@ -127,6 +128,7 @@ class GoldenLayerTest {
         false,
         0,
         0,
+        MemoryPlan.NOTHING,
         trace);
   }
 

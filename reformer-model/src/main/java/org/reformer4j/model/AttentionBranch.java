@@ -36,19 +36,21 @@ final class AttentionBranch implements Branch {
   }
 
   @Override
-  public Saved forward(Tensor acc, Tensor ctx, Pass pass) {
+  public Norm norm() {
+    return norm;
+  }
+
+  @Override
+  public Saved forward(Tensor acc, Tensor normal, Norm next, Pass pass) {
     Backend backend = pass.backend();
     boolean keeps = pass.memory().keepsAttention(layer);
     boolean keepsOrder = pass.memory().keepsOrder(layer, acc);
     try (TensorScope scope = backend.scope("attention")) {
       TensorScope kept = keeps ? pass.scope() : scope;
       Room room = new Room(scope, keepsOrder ? pass.scope() : scope, kept);
-      Tensor normal = norm.forward(backend, scope, ctx);
       Attended attended = attention.forward(normal, null, room, pass);
-      // A result that nobody keeps takes the place of the normalised input, no longer needed.
-      Tensor y = keeps ? kept.allocate(DType.F32, ctx.rows(), ctx.columns()) : normal;
-      project(y, attended, backend);
-      backend.residual(acc, y, null, 1, dropout(pass));
+      Tensor y = Projection.forward(backend, kept, attended.out(), output);
+      Norm.residual(backend, next, normal, acc, y, null, 1, dropout(pass));
       Tensor order = keepsOrder ? attended.order() : null;
       return keeps
           ? new Saved(order, attended.out(), attended.lse(), y)
@@ -57,28 +59,30 @@ final class AttentionBranch implements Branch {
   }
 
   @Override
-  public void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass) {
+  public void inverse(Tensor acc, Tensor normal, Norm next, Saved saved, Pass pass) {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention")) {
       Tensor y = saved.addend();
       if (y == null) {
-        y = norm.forward(backend, scope, ctx);
-        project(y, attention.forward(y, saved.order(), Room.of(scope), pass), backend);
+        Attended attended = attention.forward(normal, saved.order(), Room.of(scope), pass);
+        y = Projection.forward(backend, scope, attended.out(), output);
       }
-      backend.residual(acc, y, null, -1, dropout(pass));
+      Norm.residual(backend, next, normal, acc, y, null, -1, dropout(pass));
     }
   }
 
-  /** y = out Wo^T. */
-  private void project(Tensor y, Attended attended, Backend backend) {
-    backend.gemm(y, attended.out(), false, output.value(), true, 1f, 0f);
-  }
-
   @Override
-  public void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass) {
+  public void backward(
+      Tensor acc,
+      Tensor ctx,
+      Tensor normal,
+      Norm next,
+      Tensor dAcc,
+      Tensor dCtx,
+      Saved saved,
+      Pass pass) {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention-backward")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
       Attended attended;
       Tensor y = saved.addend();
       if (y == null) {
@@ -93,6 +97,10 @@ final class AttentionBranch implements Branch {
       Projection.backward(backend, dOut, 0f, y, attended.out(), output);
       attention.backward(y, dOut, normal, attended, scope, pass);
       norm.backward(backend, dCtx, y, ctx);
+      // The step had to come before the input could be given up: its norm is a pass of its own.
+      if (next != null) {
+        next.forward(backend, normal, acc);
+      }
     }
   }
 

@@ -87,6 +87,15 @@ class MemoryPolicyTest {
       parameters.allocate(model);
       parameters.allocateGradients(model, backend);
       parameters.initialize(backend, 4);
+      Random random = new Random(7);
+      for (Parameter parameter : parameters.all()) {
+        // Biases and gains, too, must not be what they are at the start.
+        float[] values = backend.download(parameter.value());
+        for (int i = 0; i < values.length; i++) {
+          values[i] += 0.1f * (float) random.nextGaussian();
+        }
+        backend.upload(parameter.value(), values);
+      }
       Pass pass =
           new Pass(
               backend,

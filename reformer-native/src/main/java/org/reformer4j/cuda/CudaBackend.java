@@ -11,6 +11,7 @@ import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.binding.KernelLibrary;
@@ -144,6 +145,16 @@ final class CudaBackend implements Backend {
   @Override
   public long peakBytes() {
     return memory.peakBytes();
+  }
+
+  @Override
+  public long availableBytes() {
+    return use.call(
+        "availableBytes",
+        () -> {
+          device.requireAlive("availableBytes");
+          return memory.availableBytes();
+        });
   }
 
   @Override
@@ -308,13 +319,13 @@ final class CudaBackend implements Backend {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttention";
-    Inputs in = Inputs.lsh(op, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+    Inputs in = Inputs.lsh(op, queryKeys, values, order, keyMask, headMask, spec, hash);
     exclusive(op, () -> attention.forward(in, out, lse));
   }
 
@@ -327,13 +338,13 @@ final class CudaBackend implements Backend {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttentionBackward";
-    Inputs in = Inputs.lsh(op, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+    Inputs in = Inputs.lsh(op, queryKeys, values, order, keyMask, headMask, spec, hash);
     exclusive(op, () -> attention.backward(in, dQueryKeys, dQueryKeys, dValues, dOut, out, lse));
   }
 
@@ -372,8 +383,8 @@ final class CudaBackend implements Backend {
   }
 
   @Override
-  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
-    exclusive("lshSort", () -> lsh.lshSort(order, buckets, hash));
+  public void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
+    exclusive("lshSort", () -> lsh.lshSort(order, buckets, sequences, hash));
   }
 
   @Override

@@ -41,6 +41,14 @@ final class CudaMemory implements TensorScope.Allocator {
     return peak;
   }
 
+  /** What is left of the limit and of the device; the workspace stays with this backend. */
+  long availableBytes() {
+    long[] free = new long[1];
+    long[] total = new long[1];
+    device.check("memory", "", device.kernels().rf_memory(device.context(), free, total));
+    return Math.min(limit - live - workspaceBytes, free[0]);
+  }
+
   void resetPeak() {
     peak = live;
   }

@@ -186,7 +186,7 @@ class CudaOperationsTest {
         backend.lshBuckets(buckets, x, rotation, mask, spec, hash);
         results[i][0] = backend.downloadInts(buckets);
         Tensor order = scope.allocate(DType.I32, 2, 3, 2, 40);
-        backend.lshSort(order, buckets, hash);
+        backend.lshSort(order, buckets, sequences, hash);
         results[i][1] = backend.downloadInts(order);
       }
     }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,8 @@
 namespace bench {
 
 constexpr double kFlops = 798e12;  // measured bf16 GEMM rate of an H100, as in docs/kernels.md
+
+constexpr int kOutOfMemory = 2;        // cudaErrorMemoryAllocation
 
 inline void require(int status, const char* what) {
   if (status != 0) {
@@ -82,7 +85,9 @@ class Bench {
 
   void* allocate(int64_t count) {
     void* address = nullptr;
-    require(rf_allocate(context, std::max<int64_t>(count, 16), &address), "rf_allocate");
+    const int status = rf_allocate(context, std::max<int64_t>(count, 16), &address);
+    if (status == kOutOfMemory) throw std::bad_alloc();
+    require(status, "rf_allocate");
     blocks_.push_back(address);
     return address;
   }
@@ -130,6 +135,16 @@ class Bench {
   void release() {
     for (void* address : blocks_) require(rf_free(context, address), "rf_free");
     blocks_.clear();
+  }
+
+  // Runs stages; what does not fit into the device's memory is a line, not the end of the table.
+  void attempt(const std::string& what, const std::function<void()>& stages) {
+    try {
+      stages();
+    } catch (const std::bad_alloc&) {
+      release();
+      std::printf("| %s | | not run: out of memory | | | | | | |\n", what.c_str());
+    }
   }
 
   rf_context* context = nullptr;

@@ -134,10 +134,12 @@ std::vector<int32_t*> order_of(Bench& bench, const Shape& s) {
 void lsh(Bench& bench, int length, int heads, int head_size, int rounds) {
   if (!bench.time_left()) return;
   const Shape shape = {length, heads, head_size, rounds};
-  const std::vector<int32_t*> order = order_of(bench, shape);
-  attention(bench, shape, RF_BF16, order, "LSH attention, bf16,");
-  if (rounds == 1) attention(bench, shape, RF_BF16, {}, "local attention, bf16,");
-  bench.release();
+  bench.attempt("LSH layer " + shape.text(), [&] {
+    const std::vector<int32_t*> order = order_of(bench, shape);
+    attention(bench, shape, RF_BF16, order, "LSH attention, bf16,");
+    if (rounds == 1) attention(bench, shape, RF_BF16, {}, "local attention, bf16,");
+    bench.release();
+  });
 }
 
 void generic_attention(Bench& bench, int length, int heads, int head_size, int rounds) {

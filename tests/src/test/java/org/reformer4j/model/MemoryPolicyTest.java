@@ -22,6 +22,7 @@ import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.MemoryPlan.KeptBytes;
 import org.reformer4j.tests.TestBackends;
+import org.reformer4j.tests.Tolerances;
 
 /** Every memory policy gives the same bits on exact streams and keeps what the formula says. */
 class MemoryPolicyTest {
@@ -182,6 +183,29 @@ class MemoryPolicyTest {
     Result expected = run(name, config, DType.F32, none);
     same(expected, run(name, config, DType.F32, order), "KEEP_ORDER");
     assertEquals(2 * SEQUENCES.rows() * 2 * 3 * 4, expected.kept(), "orders of two LSH layers");
+  }
+
+  /** Results kept on float streams lack the rounding of rebuilt ones, and nothing else. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void allLevelsAreCloseOnFloatStreams(String name) {
+    ReformerConfig config = config(LAYERS);
+    Result expected =
+        run(name, config, DType.F32, MemoryPlan.uniform(LAYERS, MemoryPolicy.RECOMPUTE));
+    for (MemoryPolicy level : levels()) {
+      Result actual = run(name, config, DType.F32, MemoryPlan.uniform(LAYERS, level));
+      for (int g = 0; g < expected.gradients().size(); g++) {
+        float[] values = expected.gradients().get(g);
+        double largest = 0;
+        for (float value : values) {
+          largest = Math.max(largest, Math.abs(value));
+        }
+        float[] others = actual.gradients().get(g);
+        for (int i = 0; i < values.length; i++) {
+          assertEquals(values[i], others[i], Tolerances.GRADIENT * largest, level + " " + g);
+        }
+      }
+    }
   }
 
   @ParameterizedTest

@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 2
+#define RF_ABI_VERSION 3
 
 #ifdef __cplusplus
 extern "C" {

@@ -233,12 +233,12 @@ public final class KernelArguments {
   }
 
   /**
-   * Checks what forward and backward pass of an attention share.
+   * Checks what forward and backward pass of an attention share; activations are of one type.
    *
    * @param op the operation, for the messages
    * @param shared whether the queries are the keys (LSH attention)
    */
-  public static void attention(
+  public void attention(
       String op,
       boolean shared,
       Tensor out,
@@ -250,10 +250,12 @@ public final class KernelArguments {
       Tensor headMask,
       AttentionSpec spec) {
     long rows = spec.sequences().rows();
-    heads(op, "out", out, spec);
-    heads(op, shared ? "queryKeys" : "queries", queries, spec);
-    heads(op, "keys", keys, spec);
-    heads(op, "values", values, spec);
+    String first = shared ? "queryKeys" : "queries";
+    Arguments.oneOf(op, first, queries, "[N, H*K]", activations);
+    heads(op, first, queries, queries, spec);
+    heads(op, "keys", keys, queries, spec);
+    heads(op, "values", values, queries, spec);
+    heads(op, "out", out, queries, spec);
     Arguments.flat(op, "lse", lse, DType.F32, "[B, H, T]", rows * spec.heads());
     if (keyMask != null) {
       Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);
@@ -264,23 +266,25 @@ public final class KernelArguments {
   }
 
   /**
-   * Checks the gradients of an attention.
+   * Checks the gradients of an attention; they are of the inputs' type.
    *
    * @param op the operation, for the messages
    * @param shared whether the queries are the keys (LSH attention)
+   * @param queries the queries
    */
   public static void attentionGradients(
       String op,
       boolean shared,
+      Tensor queries,
       Tensor dQueries,
       Tensor dKeys,
       Tensor dValues,
       Tensor dOut,
       AttentionSpec spec) {
-    heads(op, "dOut", dOut, spec);
-    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, spec);
-    heads(op, "dKeys", dKeys, spec);
-    heads(op, "dValues", dValues, spec);
+    heads(op, "dOut", dOut, queries, spec);
+    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, queries, spec);
+    heads(op, "dKeys", dKeys, queries, spec);
+    heads(op, "dValues", dValues, queries, spec);
   }
 
   /** Checks the order of an LSH attention; none is needed where all sequences are short. */
@@ -296,9 +300,10 @@ public final class KernelArguments {
     }
   }
 
-  private static void heads(String op, String name, Tensor tensor, AttentionSpec spec) {
+  private static void heads(
+      String op, String name, Tensor tensor, Tensor queries, AttentionSpec spec) {
     Arguments.matrix(
-        op, name, tensor, DType.F32, "[N, H*K]", spec.sequences().rows(), spec.width());
+        op, name, tensor, queries.type(), "[N, H*K]", spec.sequences().rows(), spec.width());
   }
 
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */

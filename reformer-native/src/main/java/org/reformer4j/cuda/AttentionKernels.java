@@ -1,6 +1,7 @@
 package org.reformer4j.cuda;
 
 import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
@@ -10,6 +11,9 @@ import org.reformer4j.api.Tensor;
 /** LSH and local attention, forward and backward. */
 final class AttentionKernels {
   private static final int MAX_HEAD_SIZE = 128;
+
+  /** Most bytes that partial results of rounds take, where one head needs no more. */
+  private static final long ROUND_BYTES = 512L << 20;
 
   /** Queries of a block of the kernels. */
   private static final int TILE = 16;
@@ -94,12 +98,20 @@ final class AttentionKernels {
     Sequences all = spec.sequences();
     Dropout dropout = spec.dropout();
     long table = sequences.address(in.op(), all);
-    long bytes =
-        device
-            .kernels()
-            .rf_attention_workspace(
-                all.batch(), all.stride(), spec.heads(), spec.headSize(), in.rounds());
-    long workspace = memory.workspace(bytes);
+    int fast = fast(spec, q, k, v, Rows.NONE);
+    int group = headsPerGroup(in, 2L * spec.headSize() + Float.BYTES);
+    long workspace =
+        memory.workspace(
+            device
+                .kernels()
+                .rf_attention_workspace(
+                    all.batch(),
+                    all.stride(),
+                    spec.heads(),
+                    spec.headSize(),
+                    in.rounds(),
+                    group,
+                    fast));
     int status =
         device
             .kernels()
@@ -131,6 +143,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
+                group,
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -151,7 +164,7 @@ final class AttentionKernels {
       Tensor lse) {
     check(in, out, lse);
     KernelArguments.attentionGradients(
-        in.op(), in.shared(), dQueries, dKeys, dValues, dOut, in.spec());
+        in.op(), in.shared(), in.queries(), dQueries, dKeys, dValues, dOut, in.spec());
     Rows dQ = Rows.of(memory, dQueries);
     Rows dK = in.shared() ? Rows.NONE : Rows.of(memory, dKeys);
     Rows dV = Rows.of(memory, dValues);
@@ -169,12 +182,21 @@ final class AttentionKernels {
     Sequences all = spec.sequences();
     Dropout dropout = spec.dropout();
     long table = sequences.address(in.op(), all);
-    long bytes =
-        device
-            .kernels()
-            .rf_attention_backward_workspace(
-                all.batch(), all.stride(), spec.heads(), spec.headSize(), in.rounds());
-    long workspace = memory.workspace(bytes);
+    int fast = fast(spec, q, k, v, dO);
+    int group = headsPerGroup(in, 4L * spec.headSize());
+    long workspace =
+        memory.workspace(
+            device
+                .kernels()
+                .rf_attention_backward_workspace(
+                    all.batch(),
+                    all.stride(),
+                    spec.heads(),
+                    spec.headSize(),
+                    in.rounds(),
+                    dO.type(),
+                    group,
+                    fast));
     int status =
         device
             .kernels()
@@ -214,6 +236,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
+                group,
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -224,11 +247,44 @@ final class AttentionKernels {
     device.check(in.op(), in.queries().toString(), status);
   }
 
+  /**
+   * Returns whether the tensor cores take an attention.
+   *
+   * @param type of the activations
+   */
+  boolean fast(AttentionSpec spec, DType type) {
+    return device
+            .kernels()
+            .rf_attention_fast(ElementTypes.code(type), spec.headSize(), spec.chunkLength(), 0)
+        != 0;
+  }
+
+  /** The same for rows in memory, of which the kernels ask more alignment: 0 or 1. */
+  private int fast(AttentionSpec spec, Rows q, Rows k, Rows v, Rows dOut) {
+    long alignment = 0;
+    for (Rows rows : new Rows[] {q, k, v, dOut}) {
+      alignment |= rows.address() | rows.stride() * Short.BYTES;
+    }
+    return device
+        .kernels()
+        .rf_attention_fast(q.type(), spec.headSize(), spec.chunkLength(), alignment);
+  }
+
+  /**
+   * Heads whose partial results of rounds fit into {@link #ROUND_BYTES}, at least one.
+   *
+   * @param bytes of a token, head and round
+   */
+  private static int headsPerGroup(Inputs in, long bytes) {
+    long perHead = in.spec().sequences().rows() * Math.max(1, in.rounds() - 1) * bytes;
+    return (int) Math.max(1, Math.min(in.spec().heads(), ROUND_BYTES / perHead));
+  }
+
   private static void check(Inputs in, Tensor out, Tensor lse) {
     if (in.shared()) {
       KernelArguments.attentionOrder(in.op(), in.order(), in.spec(), in.hash());
     }
-    KernelArguments.attention(
+    KernelArguments.F32_OR_BF16.attention(
         in.op(),
         in.shared(),
         out,

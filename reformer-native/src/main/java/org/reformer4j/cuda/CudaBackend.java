@@ -6,6 +6,7 @@ import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
@@ -92,6 +93,16 @@ final class CudaBackend implements Backend {
   @Override
   public String description() {
     return description;
+  }
+
+  @Override
+  public String attentionPath(AttentionSpec spec, DType type) {
+    return use.call(
+        "attentionPath",
+        () -> {
+          device.requireAlive("attentionPath");
+          return attention.fast(spec, type) ? "tensor cores" : "generic";
+        });
   }
 
   @Override

@@ -11,6 +11,7 @@ public final class KernelArguments {
   private static final DType[] STREAM = {DType.F32, DType.FIXED};
   private static final String MATRIX = "[N, D]";
   private static final String ROW = "[D]";
+  private static final String HEADS = "[N, H*K]";
   private static final String ANY = "[any]";
 
   /** For backends that compute on F32 activations. */
@@ -231,12 +232,13 @@ public final class KernelArguments {
   }
 
   /**
-   * Checks what forward and backward pass of an attention share.
+   * Checks what forward and backward pass of an attention share. Queries, keys and values have one
+   * type, and a BF16 output needs BF16 queries.
    *
    * @param op the operation, for the messages
    * @param shared whether the queries are the keys (LSH attention)
    */
-  public static void attention(
+  public void attention(
       String op,
       boolean shared,
       Tensor out,
@@ -248,10 +250,12 @@ public final class KernelArguments {
       Tensor headMask,
       AttentionSpec spec) {
     long rows = spec.sequences().rows();
-    heads(op, "out", out, spec);
-    heads(op, shared ? "queryKeys" : "queries", queries, spec);
-    heads(op, "keys", keys, spec);
-    heads(op, "values", values, spec);
+    String name = shared ? "queryKeys" : "queries";
+    Arguments.oneOf(op, name, queries, HEADS, activations);
+    heads(op, name, queries, queries.type(), spec);
+    heads(op, "keys", keys, queries.type(), spec);
+    heads(op, "values", values, queries.type(), spec);
+    product(op, "out", out, queries);
     Arguments.flat(op, "lse", lse, DType.F32, "[B, H, T]", rows * spec.heads());
     if (keyMask != null) {
       Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);
@@ -262,7 +266,7 @@ public final class KernelArguments {
   }
 
   /**
-   * Checks the gradients of an attention.
+   * Checks the gradients of an attention. They all have the type of its output.
    *
    * @param op the operation, for the messages
    * @param shared whether the queries are the keys (LSH attention)
@@ -274,11 +278,12 @@ public final class KernelArguments {
       Tensor dKeys,
       Tensor dValues,
       Tensor dOut,
+      Tensor out,
       AttentionSpec spec) {
-    heads(op, "dOut", dOut, spec);
-    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, spec);
-    heads(op, "dKeys", dKeys, spec);
-    heads(op, "dValues", dValues, spec);
+    heads(op, "dOut", dOut, out.type(), spec);
+    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, out.type(), spec);
+    heads(op, "dKeys", dKeys, out.type(), spec);
+    heads(op, "dValues", dValues, out.type(), spec);
   }
 
   /** Checks the buckets of an LSH attention; none are needed where all sequences are short. */
@@ -299,9 +304,8 @@ public final class KernelArguments {
     }
   }
 
-  private static void heads(String op, String name, Tensor tensor, AttentionSpec spec) {
-    Arguments.matrix(
-        op, name, tensor, DType.F32, "[N, H*K]", spec.sequences().rows(), spec.width());
+  private static void heads(String op, String name, Tensor tensor, DType type, AttentionSpec spec) {
+    Arguments.matrix(op, name, tensor, type, HEADS, spec.sequences().rows(), spec.width());
   }
 
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */

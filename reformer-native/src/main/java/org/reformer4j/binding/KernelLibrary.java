@@ -260,6 +260,9 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long segmentsPerSequence,
       @Cast("void*") long workspace);
 
+  public native int rf_attention_fast(
+      int inputType, int headSize, int chunk, @Cast("int64_t") long alignment);
+
   public native @Cast("int64_t") long rf_attention_workspace(
       int batch, int stride, int heads, int headSize, int rounds);
 
@@ -291,6 +294,7 @@ public final class KernelLibrary extends Pointer {
       int causal,
       int shared,
       @Cast("int64_t") long tiles,
+      int headsPerGroup,
       @Cast("uint64_t") long dropoutSeed,
       @Cast("uint32_t") int dropoutStep,
       @Cast("uint32_t") int dropoutStream,
@@ -300,7 +304,14 @@ public final class KernelLibrary extends Pointer {
       @Cast("void*") long workspace);
 
   public native @Cast("int64_t") long rf_attention_backward_workspace(
-      int batch, int stride, int heads, int headSize, int rounds);
+      int batch,
+      int stride,
+      int heads,
+      int headSize,
+      int rounds,
+      int gradientType,
+      int headsPerGroup,
+      int fast);
 
   public native int rf_attention_backward(
       @Cast("rf_context*") long context,
@@ -338,6 +349,7 @@ public final class KernelLibrary extends Pointer {
       int causal,
       int shared,
       @Cast("int64_t") long tiles,
+      int headsPerGroup,
       @Cast("uint64_t") long dropoutSeed,
       @Cast("uint32_t") int dropoutStep,
       @Cast("uint32_t") int dropoutStream,

@@ -1,5 +1,6 @@
 package org.reformer4j.cuda;
 
+import java.util.List;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
@@ -13,6 +14,9 @@ final class AttentionKernels {
 
   /** Queries of a block of the kernels. */
   private static final int TILE = 16;
+
+  /** Most bytes of results of rounds that wait for the last round. */
+  private static final long GROUP_BYTES = 256L << 20;
 
   private final Device device;
   private final CudaMemory memory;
@@ -138,6 +142,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
+                headsPerGroup(in),
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -158,7 +163,7 @@ final class AttentionKernels {
       Tensor lse) {
     check(in, out, lse);
     KernelArguments.attentionGradients(
-        in.op(), in.shared(), dQueries, dKeys, dValues, dOut, in.spec());
+        in.op(), in.shared(), dQueries, dKeys, dValues, dOut, out, in.spec());
     Rows dQ = Rows.of(memory, dQueries);
     Rows dK = in.shared() ? Rows.NONE : Rows.of(memory, dKeys);
     Rows dV = Rows.of(memory, dValues);
@@ -178,7 +183,14 @@ final class AttentionKernels {
         device
             .kernels()
             .rf_attention_backward_workspace(
-                all.batch(), all.stride(), spec.heads(), spec.headSize(), in.rounds());
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                dO.type(),
+                headsPerGroup(in),
+                fast(in, dOut));
     Workspace workspace = workspace(in, bytes);
     int status =
         device
@@ -219,6 +231,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
+                headsPerGroup(in),
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -229,11 +242,31 @@ final class AttentionKernels {
     device.check(in.op(), in.queries().toString(), status);
   }
 
+  /** Whether the kernels for tensor cores take it: 0 or 1. */
+  private int fast(Inputs in, Tensor dOut) {
+    long alignment = 0;
+    for (Tensor tensor : List.of(in.queries(), in.keys(), in.values(), dOut)) {
+      alignment |= memory.address(tensor) | tensor.rowStride() * tensor.type().bytes();
+    }
+    AttentionSpec spec = in.spec();
+    return device
+        .kernels()
+        .rf_attention_fast(
+            ElementTypes.code(in.queries()), spec.headSize(), spec.chunkLength(), alignment);
+  }
+
+  /** As many heads at a time as keep the results of their rounds small: 4 K bytes per token. */
+  private static int headsPerGroup(Inputs in) {
+    AttentionSpec spec = in.spec();
+    long perHead = Math.max(1, 4L * spec.headSize() * spec.sequences().rows() * (in.rounds() - 1));
+    return (int) Math.max(1, Math.min(spec.heads(), GROUP_BYTES / perHead));
+  }
+
   private static void check(Inputs in, Tensor out, Tensor lse) {
     if (in.shared()) {
       KernelArguments.attentionBuckets(in.op(), in.buckets(), in.spec(), in.hash());
     }
-    KernelArguments.attention(
+    KernelArguments.F32_OR_BF16.attention(
         in.op(),
         in.shared(),
         out,

@@ -33,7 +33,8 @@ final class AttentionHeads {
       KeyRule rule,
       Factory factory) {
     boolean shared = rule == KeyRule.SHARED;
-    KernelArguments.attention(op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
+    KernelArguments.F32.attention(
+        op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
     FloatRows o = FloatRows.of(out);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));
     FloatRows q = FloatRows.of(queries);
@@ -106,8 +107,9 @@ final class AttentionHeads {
       KeyRule rule,
       Factory factory) {
     boolean shared = rule == KeyRule.SHARED;
-    KernelArguments.attention(op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
-    KernelArguments.attentionGradients(op, shared, dQueries, dKeys, dValues, dOut, spec);
+    KernelArguments.F32.attention(
+        op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
+    KernelArguments.attentionGradients(op, shared, dQueries, dKeys, dValues, dOut, out, spec);
     FloatRows o = FloatRows.of(out);
     FloatRows dO = FloatRows.of(dOut);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures and tests the CUDA backend on this machine: ceilings, correctness, stage table. Every step writes
-# its own file into the results folder as it goes; summary.txt says how each ended. Ends within 9 minutes and
-# succeeds only if every step did.
+# Measures and tests the CUDA backend on this machine: ceilings, correctness, stage table, whole models, and
+# what others reach here. Every step writes its own file into the results folder as it goes; summary.txt says
+# how each ended and what was predicted. Ends within 9 minutes and succeeds only if every step did.
 #
 #   run.sh [--rehearsal] [RESULTS]
 #
@@ -56,7 +56,9 @@ library_folders() {
   done | sort -u | paste -sd:
 }
 
-java=("$here/runtime/bin/java" -Xmx4g -cp "$here/classes:$here/jars/*"
+services=
+! $rehearsal || services=$here/rehearsal-services:
+java=("$here/runtime/bin/java" -Xmx4g -cp "$services$here/classes:$here/jars/*"
   "-Dreformer.native.install=$here/native" "-Dorg.bytedeco.javacpp.cachedir=$results/javacpp-cache")
 if $rehearsal; then
   export RF_BENCH_REHEARSAL=1
@@ -64,12 +66,14 @@ if $rehearsal; then
   prefix=
   suffix=_simulated
   # The simulated kernels bring their own runtime; only Java needs the stand-ins.
+  backend=simulated
   java=(env "LD_LIBRARY_PATH=$here/native/fakecuda" "LD_PRELOAD=$here/native/fakecuda/libcudart.so.13"
     "${java[@]}" -Dreformer.fakecuda=true)
 else
   programs=$here/native/card
   prefix=card_
   suffix=
+  backend=cuda
   java+=(-Dreformer.tests.require=cuda)
   folders=$(library_folders)
   export LD_LIBRARY_PATH=$folders${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
@@ -84,15 +88,57 @@ machine() {
   fi
 }
 
+# All tests that the build runs over simulated kernels; whole models take too long there, so a rehearsal
+# leaves them out.
 tests() {
-  local classes=()
-  for name in cuda.CudaFailureTest cuda.CudaGemmTest cuda.CudaMemoryTest cuda.CudaOperationsTest \
-    tests.KernelFixedPointTest tests.KernelFormulaTest tests.KernelGradientTest tests.KernelHashTest \
-    tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest; do
+  local classes=() names=(cuda.CudaFailureTest cuda.CudaGemmTest cuda.CudaMemoryTest cuda.CudaOperationsTest
+    tests.KernelFixedPointTest tests.KernelFormulaTest tests.KernelGradientTest tests.KernelHashTest
+    tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
+  $rehearsal || names+=(cuda.CudaBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
+    tests.HuggingFaceAttentionTest tests.AttentionTest tests.OptimizerKernelsTest tests.ModelGradientTest
+    tests.KernelContractTest)
+  for name in "${names[@]}"; do
     classes+=(--select-class "org.reformer4j.$name")
   done
   "${java[@]}" org.junit.platform.console.ConsoleLauncher execute --disable-banner --fail-if-no-tests \
     --details=summary "${classes[@]}"
+}
+
+# model NAME LIMIT_S ARGUMENTS...: reformer benchmark, which ends by itself before the limit. A rehearsal runs the
+# first one and the decoding in a tiny size, and lets the others only read their arguments.
+model() {
+  local name=$1 limit=$2
+  shift 2
+  if $rehearsal; then
+    case $name in
+      04-* | 08-*)
+        set -- "${@:1:2}" --hidden 16 --heads 2 --head-size 8 --ff 32 --layers 2 --chunk 8 --lengths 32 \
+          --hashes 2 --contexts 16 --decode-tokens 3 --depths 2 --repeats 1
+        ;;
+      *) set -- "$@" --help ;;
+    esac
+  fi
+  step "$name" "$limit" "${java[@]}" org.reformer4j.cli.Main benchmark --backend "$backend" --edge "$edge" \
+    --seconds $((limit > 15 ? limit - 10 : limit)) --out "$results/$name" "$@"
+}
+
+# Predictions beside what was measured. A figure that is missing says so.
+predictions() {
+  local name predicted file key shape measured
+  echo "| what | predicted | measured |"
+  echo "|---|---|---|"
+  while IFS=$'\t' read -r name predicted file key shape; do
+    measured=
+    if [ -f "$results/$file" ]; then
+      if [ "$shape" = - ]; then
+        measured=$(awk -v key="$key" '$1 == key { print $2; exit }' "$results/$file")
+      else
+        measured=$(awk -F ' *[|] *' -v key="$key" -v shape="$shape" \
+          '$2 == key && index($3 " ", shape " ") == 1 { print $4 " ms"; exit }' "$results/$file")
+      fi
+    fi
+    echo "| $name | $predicted | ${measured:-not measured} |"
+  done <"$here/predictions.tsv"
 }
 
 # A function of this script as a program for bash, with the variables it needs.
@@ -102,25 +148,42 @@ program_of() {
   echo "$1"
 }
 
+edge=0
+! $rehearsal || edge=32
+
 # In the order of their value: what the clock cuts off comes last.
 main() {
-  step 00-machine 30 bash -c "$(program_of machine)"
-  step 01-ceilings 90 "$programs/ceilings$suffix"
+  local test name
+  step 00-machine 20 bash -c "$(program_of machine)"
+  step 01-ceilings 40 "$programs/ceilings$suffix"
   copy=$(sed -n 's/^copy_GBps \([0-9.]*\).*/\1/p' "$results/01-ceilings.txt")
-  for test in memory residual layer_norm lsh attention activation training; do
-    step "02-kernels-$test" 60 "$programs/${prefix}${test}_test"
+  for test in "$programs/${prefix}"*_test; do
+    name=$(basename "$test")
+    name=${name#card_}
+    step "02-kernels-${name%_test}" 25 "$test"
   done
-  step 03-java-tests 150 bash -c "$(program_of tests)"
-  step 04-gemm 60 "${java[@]}" org.reformer4j.cuda.GemmBenchmark
-  step 05-stages 120 "$programs/stages$suffix" "${copy:-3000}"
+  # Ends by itself before the limit, with the lines of the most value first.
+  step 03-stages 75 "$programs/stages$suffix" "${copy:-3000}" 60
+  model 04-model-1024 70 --what forward,train --hidden 1024 --heads 8 --head-size 128 --layers 12 --repeats 5 \
+    --lengths 4K,16K,64K,256K,1M --hashes 1,4
+  step 05-gemm 30 "${java[@]}" org.reformer4j.cuda.GemmBenchmark
+  step 06-java-tests 120 bash -c "$(program_of tests)"
+  model 07-model-512 45 --what forward,train --hidden 512 --heads 8 --head-size 64 --layers 12 --repeats 5 \
+    --lengths 4K,16K,64K,256K,1M --hashes 1,4
+  model 08-decoding 25 --what decode --hidden 512 --heads 8 --head-size 64 --layers 12 --contexts 1K,4K,16K
+  model 09-model-24-layers 40 --what train --hidden 1024 --heads 8 --head-size 128 --layers 24 --repeats 1 \
+    --lengths 1M --hashes 1
+  step 10-peers 90 python3 "$here/peers.py" 75
   if ! $rehearsal && command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck; do
-      step "06-$tool" 60 env RF_TEST_SMALL=1 compute-sanitizer --tool $tool --error-exitcode 1 \
+      step "11-$tool" 60 env RF_TEST_SMALL=1 compute-sanitizer --tool $tool --error-exitcode 1 \
         "$programs/card_lsh_test"
     done
   fi
 }
 main
 echo
-cat "$results/01-ceilings.txt" "$results/04-gemm.txt" "$results/05-stages.txt"
+cat "$results"/01-ceilings.txt "$results"/03-stages.txt "$results"/0[4-9]-*.txt "$results"/10-peers.txt
+echo
+predictions | tee -a "$results/summary.txt"
 exit $failed

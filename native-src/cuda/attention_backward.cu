@@ -277,17 +277,8 @@ __global__ void __launch_bounds__(kAttentionThreads)
   }
 }
 
-int64_t alignment_of(const Matrix& m) {
-  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(m.data)) | m.stride * type_bytes(m.type);
-}
-
 }  // namespace
 }  // namespace rf
-
-extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment) {
-  return input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
-         alignment % 16 == 0;
-}
 
 extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,
                                                    int gradient_type, int heads_per_group, int fast) {

@@ -100,12 +100,7 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
     RF_LAUNCH(attention_delta_kernel<128>, delta_grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy,
               delta, d_queries, d_keys, d_values);
   }
-  // The blocks of a round: where all sequences are one chunk there is one round, else the tiles of 16 rows are
-  // those of a sequence of several chunks.
-  const bool all_whole = tiles * 16 <= a.chunk;
-  const int rounds = all_whole || a.order == nullptr ? 1 : a.rounds;
-  const int64_t blocks = ceil_div(tiles, int64_t{rounds} * (kGradientTile / 16));
-  const bool runs = a.shared && a.chunk == kGradientTile && a.before == 1 && a.window_chunks == 2;
+  const FastBlocks all = fast_blocks(a, tiles);
   int processors = 0;
   if (const int status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, context->device)) {
     return status;
@@ -122,14 +117,12 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   for (int first = 0; first < a.heads; first += heads_per_group) {
     const int heads = min(heads_per_group, a.heads - first);
     g.first_head = first;
-    // Two waves of blocks before runs grow.
-    const int64_t most = blocks * heads * a.batch / (2 * processors);
-    g.run = static_cast<int>(most < 1 ? 1 : most > kMaxRun ? kMaxRun : most);
-    for (int round = 0; round < rounds; ++round) {
+    g.run = chunks_per_run(all.blocks * heads * a.batch, processors);
+    for (int round = 0; round < all.rounds; ++round) {
       g.round = round;
-      g.last = round == rounds - 1;
-      if (const int status = runs ? launch_run_gradient(a, g, blocks, heads, stream)
-                                  : launch_block_gradient(a, g, blocks, heads, stream)) {
+      g.last = round == all.rounds - 1;
+      if (const int status = all.runs ? launch_run_gradient(a, g, all.blocks, heads, stream)
+                                  : launch_block_gradient(a, g, all.blocks, heads, stream)) {
         return status;
       }
     }

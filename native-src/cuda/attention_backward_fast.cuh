@@ -1,24 +1,16 @@
-// What the kernels of the fast backward path share: their parameters, the rows of a block in shared memory,
-// and how rows to come are fetched.
+// What the kernels of the fast backward path share: their parameters, and what is known of the rows of a block.
 #ifndef REFORMER_ATTENTION_BACKWARD_FAST_CUH
 #define REFORMER_ATTENTION_BACKWARD_FAST_CUH
 
-#include "attention.cuh"
+#include "attention_tiles.cuh"
 
 namespace rf {
 
 constexpr int kGradientThreads = 256;
-constexpr int kGradientTile = 64;  // places of a block, as queries and as keys
-constexpr int kMaxRun = 8;
+constexpr int kGradientTile = kTileTokens;
 // Of P and dS, 64 x 64: the eight rows that ldmatrix reads lie in different banks.
 constexpr int kPairPitch = kGradientTile + 8;
 constexpr int kPairElements = kGradientTile * kPairPitch;
-
-// A tile of 64 gathered rows as bfloat16; as floats it is a staging tile for results.
-template <int SIZE>
-constexpr int kRowPitch = SIZE + 8;
-template <int SIZE>
-constexpr int kTileElements = kGradientTile * kRowPitch<SIZE>;
 
 struct AttentionGradient {
   Matrix d_out;
@@ -64,33 +56,6 @@ __device__ __forceinline__ BlockRows block_rows(Shared<float> memory, int slot) 
           start + 2 * kGradientTile, start + 3 * kGradientTile, start + 4 * kGradientTile};
 }
 
-__device__ __forceinline__ int blocks_per_chunk(const Places& p) {
-  return (p.chunk + kGradientTile - 1) / kGradientTile;
-}
-
-// The token at a row of a block, -1 where there is none.
-__device__ __forceinline__ int token_in_block(const Attention& a, const Places& p, int block, int row) {
-  const int per_chunk = blocks_per_chunk(p);
-  const int i = block % per_chunk * kGradientTile + row;
-  return i < p.chunk ? token_at(a, p, block / per_chunk * p.chunk + i) : -1;
-}
-
-// Whether a block has no token at all; a chunk that is cut into several blocks has no rest.
-__device__ __forceinline__ bool is_empty_block(const Places& p, int block) {
-  return block * kGradientTile % p.per_round >= p.length;
-}
-
-// The block of the round that a thread block of the launch begins with, -1 where it has none. `first` counts
-// blocks from the round's start.
-__device__ __forceinline__ int own_block(const Places& p, const AttentionGradient& g, int first) {
-  const int per_round = p.per_round / p.chunk * blocks_per_chunk(p);
-  if (first >= per_round || (p.whole && !g.last)) {
-    return -1;
-  }
-  const int block = (p.whole ? 0 : g.round * per_round) + first;
-  return is_empty_block(p, block) ? -1 : block;
-}
-
 // Starts the loads for rows to come, so that they run beside the products: 64 threads bring the tokens of
 // `block` (none where it is negative), the others what is known of `tokens`. The result goes to put_rows.
 __device__ __forceinline__ uint32_t fetch_rows(const Attention& a, const Places& p,
@@ -124,61 +89,6 @@ __device__ __forceinline__ void put_rows(uint32_t fetched, const BlockRows& toke
       break;
     default:
       rows.keys[row] = static_cast<int>(fetched);
-  }
-}
-
-// Starts to copy the rows of 64 tokens; absent ones are zero, since 0 * NaN is not. Eight threads share a
-// row, so a quarter of a warp writes to all banks.
-template <int SIZE>
-__device__ __forceinline__ void gather_tile(const Places& p, const Matrix& source, Shared<int> tokens,
-                                            Shared<uint16_t> tile) {
-  const int part = static_cast<int>(threadIdx.x) % 8 * 8;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = static_cast<int>(threadIdx.x) / 8 + half * (kGradientTile / 2);
-    const int token = tokens[row];
-    const int64_t from = (p.first_row + token) * source.stride + p.first_column + part;
-#pragma unroll
-    for (int column = 0; column < SIZE; column += 64) {
-      const Shared<uint16_t> to = tile + (row * kRowPitch<SIZE> + part + column);
-      if (token >= 0) {
-        copy_async16(to, static_cast<const uint16_t*>(source.data) + from + column);
-      } else {
-        *shared_cast<uint4>(to) = make_uint4(0, 0, 0, 0);
-      }
-    }
-  }
-}
-
-__device__ __forceinline__ float square_sum(uint32_t word) {
-  const float low = __uint_as_float(word << 16);
-  const float high = __uint_as_float(word & 0xffff0000u);
-  return fmaf(high, high, mul(low, low));
-}
-
-// The factors that make keys of the rows of a tile; eight threads share a row.
-template <int SIZE>
-__device__ __forceinline__ void put_factors(const Attention& a, Shared<uint16_t> tile,
-                                            Shared<float> factors) {
-  const int part = static_cast<int>(threadIdx.x) % 8 * 8;
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const int row = static_cast<int>(threadIdx.x) / 8 + half * (kGradientTile / 2);
-    float sum = 0.0f;
-    if (a.shared) {
-#pragma unroll
-      for (int column = 0; column < SIZE; column += 64) {
-        const uint4 q = *shared_cast<uint4>(tile + (row * kRowPitch<SIZE> + part + column));
-        sum = add(sum, add(add(square_sum(q.x), square_sum(q.y)), add(square_sum(q.z), square_sum(q.w))));
-      }
-#pragma unroll
-      for (int distance = 1; distance < 8; distance *= 2) {
-        sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
-      }
-    }
-    if (part == 0) {
-      factors[row] = key_factor(a, sum);
-    }
   }
 }
 

@@ -7,8 +7,6 @@
 
 namespace rf {
 
-constexpr float kLog2E = 1.4426950408889634f;
-
 // Unrolled further, ptxas loads so many fragments ahead that it spills.
 template <int SIZE>
 constexpr int kProductUnroll = SIZE == 64 ? 1 : 2;

@@ -9,7 +9,7 @@
 // Determinism  keys in the order of the window, rounds in their order.
 // Reference    org.reformer4j.reference.ChunkedAttention, AttentionHeads
 // Measured     not yet run on a card; the plain path, without tensor cores
-#include "attention.cuh"
+#include "attention_forward_fast.cuh"
 
 namespace rf {
 namespace {
@@ -154,8 +154,16 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 }  // namespace rf
 
+extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment) {
+  return input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
+         alignment % 16 == 0;
+}
+
 extern "C" int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size,
-                                          int rounds) {
+                                          int rounds, int heads_per_group, int fast) {
+  if (fast != 0) {
+    return rf::fast_forward_workspace(batch, stride, head_size, rounds, heads_per_group);
+  }
   return static_cast<int64_t>(batch) * heads * rounds * stride * (head_size + 1) * 4;
 }
 
@@ -166,6 +174,14 @@ extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, 
   if (const int status = rf_attention_arguments(a, context, RF_ATTENTION_NAMES)) {
     return status;
   }
+  const Matrix to = matrix(out, out_stride, out_type, head_size);
+  int64_t alignment = 0;
+  for (const Matrix& m : {a.queries, a.keys, a.values}) {
+    alignment |= alignment_of(m);
+  }
+  if (rf_attention_fast(input_type, head_size, chunk, alignment) != 0) {
+    return fast_forward(context, a, to, lse, tiles, min(heads_per_group, heads), workspace);
+  }
   float* const round_out = static_cast<float*>(workspace);
   float* const round_lse =
       round_out + static_cast<int64_t>(batch) * heads * rounds * stride * head_size;
@@ -174,7 +190,6 @@ extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, 
   RF_LAUNCH(attention_forward_kernel, dim3(static_cast<unsigned>(tiles), h, b),
             dim3(kAttentionThreads), 0, context->stream, a, round_out, round_lse);
   RF_LAUNCH(attention_combine_kernel, dim3(static_cast<unsigned>(ceil_div(stride, 4)), h, b),
-            dim3(kAttentionThreads), 0, context->stream, a,
-            matrix(out, out_stride, out_type, head_size), lse, round_out, round_lse);
+            dim3(kAttentionThreads), 0, context->stream, a, to, lse, round_out, round_lse);
   return static_cast<int>(cudaGetLastError());
 }

@@ -1,4 +1,4 @@
-// What         the library, its devices, their memory, and copies in and out.
+// What         the library, its devices and their memory.
 // Memory       a stream-ordered pool that keeps what is freed: an allocation costs microseconds and
 //              never waits. Freed memory is reused in stream order, so a kernel queued before the free
 //              is safe.
@@ -9,49 +9,7 @@
 #include <cstring>
 #include <new>
 
-namespace {
-
-int code(cudaError_t error) { return static_cast<int>(error); }
-
-// The two runtimes of a process keep separate last errors; this one must not leak into later calls.
-int clear(cudaError_t error) {
-  if (error != cudaSuccess) {
-    cudaGetLastError();
-  }
-  return code(error);
-}
-
-// Copies rows. Pitches beyond 2^31 - 1 are refused by CUDA, so what has no gaps is copied as one piece and
-// rows that far apart one by one.
-int move(rf_context* context, void* target, int64_t target_pitch, const void* source,
-         int64_t source_pitch, int64_t row_bytes, int64_t rows, cudaMemcpyKind kind) {
-  if (rows == 0 || row_bytes == 0) {
-    return RF_STATUS_OK;
-  }
-  const int status = rf::enter(context);
-  if (status != 0) {
-    return status;
-  }
-  if (rows == 1 || (target_pitch == row_bytes && source_pitch == row_bytes)) {
-    return clear(cudaMemcpyAsync(target, source, static_cast<size_t>(row_bytes * rows), kind,
-                                 context->stream));
-  }
-  if (target_pitch <= INT32_MAX && source_pitch <= INT32_MAX) {
-    return clear(cudaMemcpy2DAsync(target, static_cast<size_t>(target_pitch), source,
-                                   static_cast<size_t>(source_pitch),
-                                   static_cast<size_t>(row_bytes), static_cast<size_t>(rows), kind,
-                                   context->stream));
-  }
-  cudaError_t error = cudaSuccess;
-  for (int64_t row = 0; row < rows && error == cudaSuccess; ++row) {
-    error = cudaMemcpyAsync(static_cast<char*>(target) + row * target_pitch,
-                            static_cast<const char*>(source) + row * source_pitch,
-                            static_cast<size_t>(row_bytes), kind, context->stream);
-  }
-  return clear(error);
-}
-
-}  // namespace
+using rf::clear;
 
 extern "C" {
 
@@ -125,7 +83,7 @@ int rf_status_fatal(int status) {
 
 int rf_context_create(int device, rf_context** out) {
   *out = nullptr;
-  rf_context* const context = new (std::nothrow) rf_context{device, nullptr, nullptr};
+  rf_context* const context = new (std::nothrow) rf_context{device};
   if (context == nullptr) {
     return RF_STATUS_HOST_MEMORY;
   }
@@ -170,6 +128,14 @@ int rf_context_destroy(rf_context* context) {
     const int waited = clear(cudaStreamSynchronize(context->stream));
     status = status == 0 ? waited : status;
     clear(cudaStreamDestroy(context->stream));
+  }
+  for (cudaEvent_t copied : context->copied) {
+    if (copied != nullptr) {
+      clear(cudaEventDestroy(copied));
+    }
+  }
+  if (context->staging != nullptr) {
+    clear(cudaFreeHost(context->staging));
   }
   if (context->pool != nullptr) {
     clear(cudaMemPoolDestroy(context->pool));
@@ -246,27 +212,6 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
   *free_bytes = static_cast<int64_t>(available + (reserved - used));
   *total_bytes = static_cast<int64_t>(total);
   return status;
-}
-
-int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
-              int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  const int status = move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
-                          cudaMemcpyHostToDevice);
-  // CUDA may still read pageable memory when an asynchronous copy returns.
-  return status != 0 ? status : rf_synchronize(context);
-}
-
-int rf_download(rf_context* context, void* target, int64_t target_pitch, const void* source,
-                int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  const int status = move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
-                          cudaMemcpyDeviceToHost);
-  return status != 0 ? status : rf_synchronize(context);
-}
-
-int rf_copy(rf_context* context, void* target, int64_t target_pitch, const void* source,
-            int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  return move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
-              cudaMemcpyDeviceToDevice);
 }
 
 }  // extern "C"

@@ -5,22 +5,38 @@
 #include "device.cuh"
 #include "reformer_kernels.h"
 
+namespace rf {
+
+constexpr int kStagingSlots = 2;
+constexpr int64_t kStagingBytes = 4 << 20;  // of a slot
+
+}  // namespace rf
+
 struct rf_context {
   int device;
-  cudaStream_t stream;
-  cudaMemPool_t pool;
+  cudaStream_t stream = nullptr;
+  cudaMemPool_t pool = nullptr;
+  // Pinned slots that uploads go through, in turn; an event each: its last copy. Made when first used.
+  char* staging = nullptr;
+  cudaEvent_t copied[rf::kStagingSlots] = {};
+  int next_slot = 0;
 };
 
 namespace rf {
 
-// Makes the context's device the one of this thread: calls may come from any thread of the JVM, and a
-// kernel is refused on the stream of another device.
-inline int enter(const rf_context* context) {
-  const cudaError_t error = cudaSetDevice(context->device);
+// The code of an error. The two runtimes of a process keep separate last errors; this one must not leak
+// into later calls.
+inline int clear(cudaError_t error) {
   if (error != cudaSuccess) {
     cudaGetLastError();
   }
   return static_cast<int>(error);
+}
+
+// Makes the context's device the one of this thread: calls may come from any thread of the JVM, and a
+// kernel is refused on the stream of another device.
+inline int enter(const rf_context* context) {
+  return clear(cudaSetDevice(context->device));
 }
 
 }  // namespace rf

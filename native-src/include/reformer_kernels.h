@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 2
+#define RF_ABI_VERSION 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -98,8 +98,8 @@ RF_EXPORT int rf_allocate(rf_context* context, int64_t bytes, void** address);
 RF_EXPORT int rf_free(rf_context* context, void* address);
 // Free and total bytes of the device; memory kept by this context's pool counts as free.
 RF_EXPORT int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes);
-// Copies rows of host memory to the device and waits, so that the source may be reused on return. Pitches
-// in bytes.
+// Copies rows of host memory to the device, in stream order; the source may be reused on return. Waits for
+// the device only above 4 MiB, or while earlier uploads are queued. Pitches in bytes.
 RF_EXPORT int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
                         int64_t source_pitch, int64_t row_bytes, int64_t rows);
 // Waits, and copies rows of device memory to the host.
@@ -232,8 +232,10 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // d_out, a multiple of 16. 0 or 1.
 RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment);
 
-// out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing
-RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds);
+// out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing. The workspace is that
+// of the fast path where `fast`: with addresses and strides of which rf_attention_fast says 1.
+RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds,
+                                         int heads_per_group, int fast);
 RF_EXPORT int rf_attention(rf_context* context, void* out, int64_t out_stride, int out_type, float* lse,
                            RF_ATTENTION, void* workspace);
 

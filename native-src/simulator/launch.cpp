@@ -125,6 +125,7 @@ void run_grid(const LaunchSpec& spec) {
   if (status != cudaSuccess) return set_last_error(status);
   const cudaError_t checked = check(spec);
   if (checked != cudaSuccess) return set_last_error(checked);
+  run_queued_copies();
 
   std::lock_guard<std::mutex> lock(launch_mutex());
 #if defined(RF_SIM_ADDRESS)

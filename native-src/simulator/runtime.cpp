@@ -141,6 +141,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
 
 cudaError_t cudaDeviceSynchronize() {
   Lock lock(device().mutex);
+  device().run_copies();
   return finish(device().status());
 }
 
@@ -148,7 +149,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) 
   Lock lock(device().mutex);
   if (device().setup_status() != cudaSuccess) return finish(device().lost);
   device().lost = cudaSuccess;
-  *stream = new CUstream_st{flags};
+  *stream = new CUstream_st{&sim::run_queued_copies, flags};
   device().streams.insert(*stream);
   return cudaSuccess;
 }
@@ -165,6 +166,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   const bool known = stream == nullptr || device().streams.count(stream) != 0;
+  device().run_copies();
   return finish(known ? cudaSuccess : cudaErrorInvalidResourceHandle);
 }
 

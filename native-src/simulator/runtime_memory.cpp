@@ -27,11 +27,6 @@ void release(std::map<uintptr_t, Device::Allocation>::iterator allocation) {
   device().allocations.erase(allocation);
 }
 
-// Bytes from the first to behind the last one of a matrix with a pitch.
-size_t extent(size_t pitch, size_t width, size_t height) {
-  return width == 0 || height == 0 ? 0 : pitch * (height - 1) + width;
-}
-
 }  // namespace
 
 namespace sim {
@@ -169,6 +164,7 @@ cudaError_t cudaMallocFromPoolAsync(void** address, size_t bytes, cudaMemPool_t 
 // Frees memory of a lost device as well, and still says that it is lost.
 cudaError_t cudaFreeAsync(void* address, cudaStream_t) {
   Lock lock(device().mutex);
+  device().run_copies();
   const auto found = device().allocations.find(number(address));
   if (found == device().allocations.end()) {
     const bool lost = device().status() != cudaSuccess;
@@ -183,50 +179,5 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total_bytes) {
   if (device().setup_status() != cudaSuccess) return finish(device().lost);
   *free_bytes = device().capacity - device().used;
   *total_bytes = device().capacity;
-  return cudaSuccess;
-}
-
-static cudaError_t copy_rows(void* target, size_t target_pitch, const void* source,
-                             size_t source_pitch, size_t width, size_t height,
-                             cudaMemcpyKind kind) {
-  Lock lock(device().mutex);
-  if (device().status() != cudaSuccess) return finish(device().lost);
-  if (width > target_pitch || width > source_pitch) return finish(cudaErrorInvalidValue);
-  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
-  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
-  if (to_device && !device().holds(target, extent(target_pitch, width, height))) {
-    return finish(cudaErrorInvalidValue);
-  }
-  if (from_device && !device().holds(source, extent(source_pitch, width, height))) {
-    return finish(cudaErrorInvalidValue);
-  }
-  for (size_t row = 0; row < height; ++row) {
-    std::memcpy(static_cast<char*>(target) + row * target_pitch,
-                static_cast<const char*>(source) + row * source_pitch, width);
-  }
-  return cudaSuccess;
-}
-
-cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source,
-                              size_t source_pitch, size_t width, size_t height, cudaMemcpyKind kind,
-                              cudaStream_t) {
-  // The largest pitch of a device (cudaDevAttrMaxPitch).
-  if (target_pitch > INT32_MAX || source_pitch > INT32_MAX) {
-    Lock lock(device().mutex);
-    return finish(cudaErrorInvalidPitchValue);
-  }
-  return copy_rows(target, target_pitch, source, source_pitch, width, height, kind);
-}
-
-cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return copy_rows(target, bytes, source, bytes, bytes, 1, kind);
-}
-
-cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) {
-  Lock lock(device().mutex);
-  if (device().status() != cudaSuccess) return finish(device().lost);
-  if (!device().holds(target, bytes)) return finish(cudaErrorInvalidValue);
-  std::memset(target, value, bytes);
   return cudaSuccess;
 }

@@ -11,6 +11,8 @@ namespace sim {
 
 // cudaSuccess, or the error of a lost device.
 cudaError_t device_status();
+// Does the copies that were put off.
+void run_queued_copies();
 void set_last_error(cudaError_t error);
 // Most bytes of dynamic shared memory that a launch of the kernel may ask for.
 size_t dynamic_shared_limit(const void* kernel);

@@ -133,7 +133,7 @@ void attention(Device& device, const Case& c) {
   Matrix sequences(device, RF_I32, 1, 2 * c.batch), mask(device, RF_I32, 1, rows);
   q.put(floats(d.q)), k.put(floats(d.k)), v.put(floats(d.v)), d_out.put(floats(d.weights));
   order.put(d.order), sequences.put(d.sequences), mask.put(d.mask);
-  Block workspace(device, std::max(rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds),
+  Block workspace(device, std::max(rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds, c.heads, 0),
                                    rf_attention_backward_workspace(c.batch, c.length, c.heads, c.size, c.rounds,
                                                                    RF_F32, c.heads, 0)));
   const int slots = d.sequences[static_cast<size_t>(c.batch)];

@@ -21,6 +21,30 @@ void copies(Device& device) {
   ok(rf_copy(device.context, tight.data(), 8, wide.data(), 20, 0, 0), "nothing to copy");
 }
 
+// The source may be filled again as soon as an upload returns, however many are queued.
+void uploads_in_a_row(Device& device) {
+  constexpr int64_t kColumns = 300 << 10;  // 1.2 MB a row
+  constexpr int64_t kRows = 7;
+  Matrix target(device, RF_F32, kRows, kColumns);
+  std::vector<float> source(kColumns), expected;
+  for (int64_t row = 0; row < kRows; ++row) {
+    for (int64_t i = 0; i < kColumns; ++i) {
+      source[static_cast<size_t>(i)] = static_cast<float>(row * kColumns + i);
+    }
+    expected.insert(expected.end(), source.begin(), source.end());
+    const int64_t bytes = kColumns * 4;
+    ok(rf_upload(device.context, target.floats() + row * kColumns, bytes, source.data(), bytes, bytes,
+                 1),
+       "rf_upload");
+  }
+  same(target.get(), expected, "uploads in a row");
+  // More than a slot of the staging memory at once.
+  ok(rf_upload(device.context, target.data(), kRows * kColumns * 4, expected.data(),
+               kRows * kColumns * 4, kRows * kColumns * 4, 1),
+     "a large upload");
+  same(target.get(), expected, "a large upload");
+}
+
 void limits(Device& device) {
   // Others may use the device meanwhile.
   constexpr int64_t kNoise = 64 << 20;
@@ -80,6 +104,7 @@ int main() {
     ok(rf_context_describe(device.context, text, sizeof text), "rf_context_describe");
     std::printf("%s: %s\n", rf_description(), text);
     copies(device);
+    uploads_in_a_row(device);
     limits(device);
   }
   return finish("memory");

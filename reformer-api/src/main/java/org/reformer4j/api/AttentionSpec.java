@@ -74,4 +74,14 @@ public record AttentionSpec(
   public boolean isShort(int b) {
     return sequences.slots(b) <= chunkLength;
   }
+
+  /** Returns whether every sequence is short, so that nothing need be hashed or sorted. */
+  public boolean allShort() {
+    for (int b = 0; b < sequences.batch(); b++) {
+      if (!isShort(b)) {
+        return false;
+      }
+    }
+    return true;
+  }
 }

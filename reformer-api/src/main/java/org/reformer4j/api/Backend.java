@@ -14,6 +14,17 @@ public interface Backend extends Memory, Kernels, AutoCloseable {
   /** Returns one line for people: device, threads, instruction set. */
   String description();
 
+  /**
+   * Says by which kernels this attention would be computed: {@code generic} takes every shape,
+   * other names are a backend's own. For reports; results do not depend on it beyond rounding.
+   *
+   * @param spec shape and rules
+   * @param type type of queries, keys and values
+   */
+  default String attentionPath(AttentionSpec spec, DType type) {
+    return "generic";
+  }
+
   /** Waits until everything issued so far has been done. */
   void synchronize();
 

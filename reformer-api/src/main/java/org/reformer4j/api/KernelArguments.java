@@ -177,7 +177,9 @@ public final class KernelArguments {
       Tensor w2) {
     String op = "feedForwardBackward";
     layers(op, x, w1, b1, w2);
-    product(op, "out", out, x);
+    if (out != null) {
+      product(op, "out", out, x);
+    }
     product(op, "dX", dX, x);
     Arguments.matrix(op, "dOut", dOut, x.type(), MATRIX, x.rows(), x.columns());
     Arguments.matrix(op, "dW1", dW1, DType.F32, "[F, D]", w1.rows(), w1.columns());
@@ -286,18 +288,13 @@ public final class KernelArguments {
     heads(op, "dValues", dValues, out.type(), spec);
   }
 
-  /** Checks the buckets of an LSH attention; none are needed where all sequences are short. */
-  public static void attentionBuckets(
-      String op, Tensor buckets, AttentionSpec spec, HashSpec hash) {
-    boolean needed = false;
-    for (int b = 0; b < spec.sequences().batch(); b++) {
-      needed |= !spec.isShort(b);
-    }
-    if (needed || buckets != null) {
+  /** Checks the order of an LSH attention; none is needed where all sequences are short. */
+  public static void attentionOrder(String op, Tensor order, AttentionSpec spec, HashSpec hash) {
+    if (!spec.allShort() || order != null) {
       Arguments.flat(
           op,
-          "buckets",
-          buckets,
+          "order",
+          order,
           DType.I32,
           "[B, H, R, T]",
           spec.sequences().rows() * spec.heads() * hash.rounds());
@@ -309,17 +306,22 @@ public final class KernelArguments {
   }
 
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */
-  public static void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+  public static void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
     String op = "lshSort";
     String letters = "[B, H, R, T]";
     Arguments.typed(op, "buckets", buckets, DType.I32, letters);
     Arguments.flat(op, "buckets", buckets, DType.I32, letters, buckets.elements());
-    if (buckets.rows() % hash.rounds() != 0) {
+    long segments = (long) sequences.batch() * hash.rounds();
+    if (buckets.rows() % segments != 0 || buckets.columns() != sequences.stride()) {
       throw new IllegalArgumentException(
           op
-              + ": buckets must be I32 [B, H, R, T] with R = "
+              + ": buckets must be I32 [B, H, R, T] with B = "
+              + sequences.batch()
+              + " sequences, R = "
               + hash.rounds()
-              + " hash rounds, got "
+              + " hash rounds and T = "
+              + sequences.stride()
+              + " rows, got "
               + buckets);
     }
     Arguments.matrix(op, "order", order, DType.I32, letters, buckets.rows(), buckets.columns());

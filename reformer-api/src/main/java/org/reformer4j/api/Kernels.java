@@ -215,15 +215,17 @@ public interface Kernels {
       HashSpec hash);
 
   /**
-   * Stable sort of the positions of each batch row, head and round: 0..T-1 by ascending bucket,
-   * ties in the original order.
+   * Stable sort of the positions of each sequence, head and round: first the sequence's own, 0 ..
+   * length-1, by ascending bucket with ties in the original order, then the rows behind it, length
+   * .. T-1, as they stand.
    *
    * @param order I32 [B, H, R, T]
    * @param buckets I32 [B, H, R, T], each in 0..{@link HashSpec#buckets}, the padding bucket
-   *     included
+   *     included; those of rows behind a sequence are not read
+   * @param sequences lengths; B and T
    * @param hash rounds R and number of buckets
    */
-  void lshSort(Tensor order, Tensor buckets, HashSpec hash);
+  void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash);
 
   /**
    * Shared-QK attention over tokens sorted by bucket, all rounds combined as one softmax
@@ -235,7 +237,9 @@ public interface Kernels {
    *     was left
    * @param queryKeys [N, H*K]
    * @param values [N, H*K]
-   * @param buckets I32 [B, H, R, T]; not read for short sequences
+   * @param order I32 [B, H, R, T] from {@link #lshSort}; not read for short sequences, null where
+   *     all are. The first length entries of a segment count and list every position of the
+   *     sequence once; what lies behind them is not read
    * @param keyMask I32 [B, T], 0 = masked, or null
    * @param headMask [H], factors on the heads' outputs, or null
    * @param spec chunks and masks
@@ -246,7 +250,7 @@ public interface Kernels {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
@@ -262,7 +266,7 @@ public interface Kernels {
    * @param lse [B, H, T], the forward result
    * @param queryKeys [N, H*K]
    * @param values [N, H*K]
-   * @param buckets I32 [B, H, R, T]
+   * @param order I32 [B, H, R, T], that of the forward pass
    * @param keyMask I32 [B, T] or null
    * @param headMask [H] or null
    * @param spec chunks and masks
@@ -276,7 +280,7 @@ public interface Kernels {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
@@ -353,7 +357,8 @@ public interface Kernels {
    * Recomputes the hidden block once per chunk and gives both the forward result, which the inverse
    * needs, and the gradients.
    *
-   * @param out [N, D], the forward result
+   * @param out [N, D], the forward result, or null where it is known: the gradients are the same
+   *     bits with one product less
    * @param dX [N, D]
    * @param dW1 += [F, D]
    * @param dB1 += [F]

@@ -15,6 +15,12 @@ public interface Memory {
   /** Returns the most bytes that all scopes held at once since {@link #resetPeak}. */
   long peakBytes();
 
+  /**
+   * Returns the bytes that scopes can still take, as far as it is known: what is left of the limit
+   * and of the device. {@link Long#MAX_VALUE} where there is no limit but that of the Java heap.
+   */
+  long availableBytes();
+
   /** Starts a new measurement of {@link #peakBytes} at the present {@link #liveBytes}. */
   void resetPeak();
 

@@ -1,5 +1,6 @@
 package org.reformer4j.cli;
 
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.train.BatchShape;
 import org.reformer4j.model.train.Intervals;
 import org.reformer4j.model.train.LearningRate;
@@ -124,6 +125,16 @@ final class CourseOptions {
       description = "Of parameters, data order, dropout, rotations (default: ${DEFAULT-VALUE}).")
   private long seed;
 
+  @Option(
+      names = "--memory-policy",
+      paramLabel = "NAME",
+      defaultValue = "recompute",
+      description =
+          "What layers keep for the backward pass: recompute (nothing; memory does not grow with the"
+              + " layers), keep_order, keep_feed_forward, keep_attention (most, and fastest), or auto:"
+              + " what fits into the memory that is left (default: ${DEFAULT-VALUE}).")
+  private MemoryPolicy memory;
+
   void check() {
     if (steps != null && minutes != null) {
       throw new IllegalArgumentException("give --steps or --minutes, not both");
@@ -167,6 +178,7 @@ final class CourseOptions {
             weightDecay != null ? weightDecay : defaults.weightDecay(),
             clip),
         new LearningRate(schedule, peak, peak / 10, warm, totalSteps),
-        new Intervals(logEvery, evaluateEvery, saveEvery, evaluationWindows));
+        new Intervals(logEvery, evaluateEvery, saveEvery, evaluationWindows),
+        memory);
   }
 }

@@ -32,6 +32,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       GenerateCommand.class,
       EvaluateCommand.class,
       InferCommand.class,
+      BenchmarkCommand.class,
       DoctorCommand.class
     },
     versionProvider = Version.class,

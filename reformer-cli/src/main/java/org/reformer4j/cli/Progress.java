@@ -9,9 +9,7 @@ import org.reformer4j.model.train.TrainingListener;
 
 /** Shows a training: one line that is rewritten on a terminal, plain lines elsewhere. */
 final class Progress implements TrainingListener, AutoCloseable {
-  private final PrintWriter err;
-  private final boolean terminal;
-  private int shown;
+  private final StatusLine line;
 
   /**
    * Makes a display.
@@ -20,8 +18,7 @@ final class Progress implements TrainingListener, AutoCloseable {
    * @param terminal whether lines may be rewritten
    */
   Progress(PrintWriter err, boolean terminal) {
-    this.err = err;
-    this.terminal = terminal;
+    this.line = new StatusLine(err, terminal);
   }
 
   /** Returns whether there is a terminal that can rewrite a line. */
@@ -32,7 +29,7 @@ final class Progress implements TrainingListener, AutoCloseable {
 
   @Override
   public void step(StepReport report) {
-    show(format(report));
+    line.show(format(report));
   }
 
   /** Fits 80 columns, as a line that a terminal wraps cannot be rewritten. */
@@ -51,7 +48,7 @@ final class Progress implements TrainingListener, AutoCloseable {
 
   @Override
   public void evaluated(EvaluationReport report) {
-    keep(
+    line.keep(
         String.format(
             Locale.ROOT,
             "step %d  held-out loss %.4f  %.4f bits/byte",
@@ -62,33 +59,14 @@ final class Progress implements TrainingListener, AutoCloseable {
 
   @Override
   public void saved(long step, Path folder) {
-    if (!terminal) {
-      keep("step " + step + "  saved " + folder);
+    if (!line.rewritable()) {
+      line.keep("step " + step + "  saved " + folder);
     }
-  }
-
-  /** Rewrites the line on a terminal, else prints one. */
-  private void show(String text) {
-    if (!terminal) {
-      err.println(text);
-      return;
-    }
-    err.print("\r" + text + " ".repeat(Math.max(0, shown - text.length())));
-    err.flush();
-    shown = text.length();
-  }
-
-  private void keep(String text) {
-    show(text);
-    endLine();
   }
 
   /** Leaves a line that is being rewritten as it is. */
   void endLine() {
-    if (shown > 0) {
-      err.println();
-      shown = 0;
-    }
+    line.end();
   }
 
   @Override
@@ -96,7 +74,7 @@ final class Progress implements TrainingListener, AutoCloseable {
     endLine();
   }
 
-  private static String bytes(long bytes) {
+  static String bytes(long bytes) {
     return bytes < 10_000_000_000L
         ? String.format(Locale.ROOT, "%d MB", Math.round(bytes * 1e-6))
         : String.format(Locale.ROOT, "%.1f GB", bytes * 1e-9);

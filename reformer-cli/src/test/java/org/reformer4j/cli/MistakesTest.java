@@ -159,7 +159,7 @@ class MistakesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "train", "generate", "evaluate", "infer", "doctor"})
+  @ValueSource(strings = {"", "train", "generate", "evaluate", "infer", "benchmark", "doctor"})
   void helpTeaches(String command) {
     CommandRun run = CommandRun.of((command + " --help").strip().split(" "));
     assertEquals(0, run.code(), run.err());

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.train.LearningRate.Schedule;
 import org.reformer4j.model.train.OptimizerOptions;
@@ -87,6 +88,7 @@ class OptionsTest {
                 "--optimizer=adafactor",
                 "--schedule=inverse_square_root",
                 "--clip=0",
+                "--memory-policy=keep_feed_forward",
                 "--seed=9")
             .options(1000, 256);
     assertEquals(OptimizerOptions.Kind.ADAFACTOR, options.optimizer().kind());
@@ -96,11 +98,14 @@ class OptionsTest {
     assertEquals(50, options.rate().warmupSteps());
     assertEquals(256, options.batch().contextLength());
     assertEquals(9, options.seed());
+    assertEquals(MemoryPolicy.KEEP_FEED_FORWARD, options.memory());
   }
 
   @Test
   void oneStepIsEnough() {
-    assertEquals(0, parse(new CourseOptions()).options(1, 32).rate().warmupSteps());
+    TrainingOptions options = parse(new CourseOptions()).options(1, 32);
+    assertEquals(0, options.rate().warmupSteps());
+    assertEquals(MemoryPolicy.RECOMPUTE, options.memory());
   }
 
   @Test

@@ -7,6 +7,7 @@ import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.SelfAttention.Attended;
+import org.reformer4j.model.SelfAttention.Room;
 
 /** f(ctx) = dropout(SelfAttention(LayerNorm(ctx)) Wo^T), Hugging Face's ReformerAttention. */
 final class AttentionBranch implements Branch {
@@ -35,41 +36,71 @@ final class AttentionBranch implements Branch {
   }
 
   @Override
-  public Saved forward(Tensor acc, Tensor ctx, Pass pass) {
-    return add(acc, ctx, null, 1, pass);
+  public Norm norm() {
+    return norm;
   }
 
   @Override
-  public void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass) {
-    add(acc, ctx, saved, -1, pass);
-  }
-
-  private Saved add(Tensor acc, Tensor ctx, Saved saved, int sign, Pass pass) {
+  public Saved forward(Tensor acc, Tensor normal, Norm next, Pass pass) {
     Backend backend = pass.backend();
+    boolean keeps = pass.memory().keepsAttention(layer);
+    boolean keepsOrder = pass.memory().keepsOrder(layer, acc);
     try (TensorScope scope = backend.scope("attention")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
-      Tensor buckets = saved == null ? null : saved.buckets();
-      Attended attended = attention.forward(normal, buckets, scope, pass);
-      // The projected output takes the place of the normalised input, which is no longer needed.
-      backend.gemm(normal, attended.out(), false, output.value(), true, 1f, 0f);
-      backend.residual(acc, normal, null, sign, dropout(pass));
-      return attended.buckets() == null ? Saved.NOTHING : new Saved(attended.buckets());
+      TensorScope kept = keeps ? pass.scope() : scope;
+      Room room = new Room(scope, keepsOrder ? pass.scope() : scope, kept);
+      Attended attended = attention.forward(normal, null, room, pass);
+      Tensor y = Projection.forward(backend, kept, attended.out(), output);
+      Norm.residual(backend, next, normal, acc, y, null, 1, dropout(pass));
+      Tensor order = keepsOrder ? attended.order() : null;
+      return keeps
+          ? new Saved(order, attended.out(), attended.lse(), y)
+          : new Saved(order, null, null, null);
     }
   }
 
   @Override
-  public void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass) {
+  public void inverse(Tensor acc, Tensor normal, Norm next, Saved saved, Pass pass) {
+    Backend backend = pass.backend();
+    try (TensorScope scope = backend.scope("attention")) {
+      Tensor y = saved.addend();
+      if (y == null) {
+        Attended attended = attention.forward(normal, saved.order(), Room.of(scope), pass);
+        y = Projection.forward(backend, scope, attended.out(), output);
+      }
+      Norm.residual(backend, next, normal, acc, y, null, -1, dropout(pass));
+    }
+  }
+
+  @Override
+  public void backward(
+      Tensor acc,
+      Tensor ctx,
+      Tensor normal,
+      Norm next,
+      Tensor dAcc,
+      Tensor dCtx,
+      Saved saved,
+      Pass pass) {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("attention-backward")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
-      Attended attended = attention.forward(normal, saved.buckets(), scope, pass);
-      Tensor y = Projection.forward(backend, scope, attended.out(), output);
+      Attended attended;
+      Tensor y = saved.addend();
+      if (y == null) {
+        attended = attention.forward(normal, saved.order(), Room.of(scope), pass);
+        y = Projection.forward(backend, scope, attended.out(), output);
+      } else {
+        attended = attention.recall(normal, saved, scope, pass);
+      }
+      // From here on y is the gradient of the result, then that of the normalised input.
       backend.residualInverse(acc, y, null, y, null, dAcc, dropout(pass));
       Tensor dOut = scope.allocate(DType.F32, pass.rows(), config.allHeadSize());
       Projection.backward(backend, dOut, 0f, y, attended.out(), output);
-      Tensor dNormal = y;
-      attention.backward(dNormal, dOut, normal, attended, scope, pass);
-      norm.backward(backend, dCtx, dNormal, ctx);
+      attention.backward(y, dOut, normal, attended, scope, pass);
+      norm.backward(backend, dCtx, y, ctx);
+      // The step had to come before the input could be given up: its norm is a pass of its own.
+      if (next != null) {
+        next.forward(backend, normal, acc);
+      }
     }
   }
 

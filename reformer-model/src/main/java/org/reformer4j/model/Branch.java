@@ -5,42 +5,74 @@ import org.reformer4j.api.Tensor;
 /**
  * f in acc += f(ctx): one half of a reversible layer. Stateless between calls; what the backward
  * pass needs is returned and handed back.
+ *
+ * <p>f sees its input only normalised, and the stream that it changes is the input of the branch
+ * that comes next, in either direction. So each branch gets its normalised input in a buffer and
+ * leaves there that of the next one, which it can compute while it has the stream at hand.
  */
 interface Branch {
-  /** What a branch wants back: decisions that must not be recomputed from drifting floats. */
-  record Saved(Tensor buckets) {
-    static final Saved NOTHING = new Saved(null);
+  /**
+   * What a branch wants back.
+   *
+   * @param order I32 [B, H, R, T] of an LSH layer, or null: a decision that a recomputation from
+   *     drifting floats could take otherwise
+   * @param out [N, H*K], output of the attention, or null
+   * @param lse [B, H, T], its log-sum-exp, or null
+   * @param addend [N, D], f(ctx) before bias and dropout, or null
+   */
+  record Saved(Tensor order, Tensor out, Tensor lse, Tensor addend) {
+    static final Saved NOTHING = new Saved(null, null, null, null);
+
+    static Saved addend(Tensor addend) {
+      return new Saved(null, null, null, addend);
+    }
   }
+
+  /** Returns the norm of the branch's input. */
+  Norm norm();
 
   /**
    * acc += f(ctx).
    *
    * @param acc [N, D]
-   * @param ctx [N, D]
+   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param next norm of the branch that reads acc, or null for none; then normal means nothing
    * @param pass the pass
-   * @return what {@link #inverse} and {@link #backward} need, in the pass's scope
+   * @return what {@link #inverse} and {@link #backward} need and the pass's plan keeps, in the
+   *     pass's scope
    */
-  Saved forward(Tensor acc, Tensor ctx, Pass pass);
+  Saved forward(Tensor acc, Tensor normal, Norm next, Pass pass);
 
   /**
    * acc -= f(ctx).
    *
    * @param acc [N, D]
-   * @param ctx [N, D], as in the forward pass
+   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param next norm of the branch that reads acc, or null for none
    * @param saved what forward returned
    * @param pass the pass
    */
-  void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass);
+  void inverse(Tensor acc, Tensor normal, Norm next, Saved saved, Pass pass);
 
   /**
    * acc -= f(ctx), dCtx += gradient through f, parameter gradients += ...; f is recomputed once.
    *
    * @param acc [N, D]
    * @param ctx [N, D], as in the forward pass
+   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param next norm of the branch that reads acc, or null for none
    * @param dAcc [N, D], gradient of acc; stays what it is
    * @param dCtx += [N, D]
-   * @param saved what forward returned
+   * @param saved what forward returned; used up
    * @param pass the pass
    */
-  void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass);
+  void backward(
+      Tensor acc,
+      Tensor ctx,
+      Tensor normal,
+      Norm next,
+      Tensor dAcc,
+      Tensor dCtx,
+      Saved saved,
+      Pass pass);
 }

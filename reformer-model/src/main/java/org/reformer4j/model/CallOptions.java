@@ -1,6 +1,8 @@
 package org.reformer4j.model;
 
+import java.util.Objects;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 
 /**
  * What a single call may set.
@@ -12,6 +14,9 @@ import java.util.OptionalInt;
  * @param rotations who draws the rotations, or null: torch's generator where the config has a
  *     {@code hash_seed}, else the counter-based one
  * @param headMask [H] factors on the heads' attention outputs, or null
+ * @param memory what the layers of a training step keep
+ * @param memoryBytes how much {@link MemoryPolicy#AUTO} may keep, empty for what the backend has
+ *     left
  * @param trace who watches
  */
 public record CallOptions(
@@ -21,10 +26,19 @@ public record CallOptions(
     OptionalInt numHashes,
     Rotations rotations,
     float[] headMask,
+    MemoryPolicy memory,
+    OptionalLong memoryBytes,
     Trace trace) {
+  /** Checks that nothing needed is missing. */
+  public CallOptions {
+    Objects.requireNonNull(numHashes, "numHashes");
+    Objects.requireNonNull(memory, "memory");
+    Objects.requireNonNull(memoryBytes, "memoryBytes");
+    Objects.requireNonNull(trace, "trace");
+  }
+
   /** Evaluation: no dropout, the same rotations in every call. */
-  public static final CallOptions EVALUATION =
-      new CallOptions(false, 0, 0, OptionalInt.empty(), null, null, Trace.NONE);
+  public static final CallOptions EVALUATION = base(false, 0, 0);
 
   /**
    * Training: dropout and rotations of a step.
@@ -33,7 +47,20 @@ public record CallOptions(
    * @param step number of the pass within the run
    */
   public static CallOptions training(long seed, long step) {
-    return new CallOptions(true, seed, step, OptionalInt.empty(), null, null, Trace.NONE);
+    return base(true, seed, step);
+  }
+
+  private static CallOptions base(boolean training, long seed, long step) {
+    return new CallOptions(
+        training,
+        seed,
+        step,
+        OptionalInt.empty(),
+        null,
+        null,
+        MemoryPolicy.RECOMPUTE,
+        OptionalLong.empty(),
+        Trace.NONE);
   }
 
   /**
@@ -43,7 +70,15 @@ public record CallOptions(
    */
   public CallOptions withNumHashes(int rounds) {
     return new CallOptions(
-        training, seed, step, OptionalInt.of(rounds), rotations, headMask, trace);
+        training,
+        seed,
+        step,
+        OptionalInt.of(rounds),
+        rotations,
+        headMask,
+        memory,
+        memoryBytes,
+        trace);
   }
 
   /**
@@ -52,7 +87,8 @@ public record CallOptions(
    * @param rotations who draws them
    */
   public CallOptions withRotations(Rotations rotations) {
-    return new CallOptions(training, seed, step, numHashes, rotations, headMask, trace);
+    return new CallOptions(
+        training, seed, step, numHashes, rotations, headMask, memory, memoryBytes, trace);
   }
 
   /**
@@ -61,7 +97,8 @@ public record CallOptions(
    * @param headMask [H]
    */
   public CallOptions withHeadMask(float[] headMask) {
-    return new CallOptions(training, seed, step, numHashes, rotations, headMask.clone(), trace);
+    return new CallOptions(
+        training, seed, step, numHashes, rotations, headMask.clone(), memory, memoryBytes, trace);
   }
 
   /**
@@ -70,6 +107,31 @@ public record CallOptions(
    * @param trace who watches
    */
   public CallOptions withTrace(Trace trace) {
-    return new CallOptions(training, seed, step, numHashes, rotations, headMask, trace);
+    return new CallOptions(
+        training, seed, step, numHashes, rotations, headMask, memory, memoryBytes, trace);
+  }
+
+  /**
+   * Returns these options with another memory policy.
+   *
+   * @param memory what the layers of a training step keep
+   */
+  public CallOptions withMemory(MemoryPolicy memory) {
+    return new CallOptions(
+        training, seed, step, numHashes, rotations, headMask, memory, memoryBytes, trace);
+  }
+
+  /**
+   * Returns these options with {@link MemoryPolicy#AUTO} within a number of bytes.
+   *
+   * @param bytes how much all layers together may keep
+   */
+  public CallOptions withMemoryWithin(long bytes) {
+    if (bytes < 0) {
+      throw new IllegalArgumentException("bytes to keep must not be negative, got " + bytes);
+    }
+    OptionalLong limit = OptionalLong.of(bytes);
+    return new CallOptions(
+        training, seed, step, numHashes, rotations, headMask, MemoryPolicy.AUTO, limit, trace);
   }
 }

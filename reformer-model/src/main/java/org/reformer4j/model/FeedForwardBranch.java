@@ -35,37 +35,58 @@ final class FeedForwardBranch implements Branch {
   }
 
   @Override
-  public Saved forward(Tensor acc, Tensor ctx, Pass pass) {
-    add(acc, ctx, 1, pass);
-    return Saved.NOTHING;
+  public Norm norm() {
+    return norm;
   }
 
   @Override
-  public void inverse(Tensor acc, Tensor ctx, Saved saved, Pass pass) {
-    add(acc, ctx, -1, pass);
-  }
-
-  private void add(Tensor acc, Tensor ctx, int sign, Pass pass) {
-    Backend backend = pass.backend();
-    try (TensorScope scope = backend.scope("feed-forward")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
-      Tensor y = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
-      backend.feedForward(y, normal, w1.value(), b1.value(), w2.value(), spec(pass));
-      backend.residual(acc, y, b2.value(), sign, dropout(pass));
+  public Saved forward(Tensor acc, Tensor normal, Norm next, Pass pass) {
+    try (TensorScope scope = pass.backend().scope("feed-forward")) {
+      boolean keeps = pass.memory().keepsFeedForward(layer);
+      Tensor y = result(normal, keeps ? pass.scope() : scope, pass);
+      step(acc, y, normal, next, 1, pass);
+      return keeps ? Saved.addend(y) : Saved.NOTHING;
     }
   }
 
   @Override
-  public void backward(Tensor acc, Tensor ctx, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass) {
+  public void inverse(Tensor acc, Tensor normal, Norm next, Saved saved, Pass pass) {
+    try (TensorScope scope = pass.backend().scope("feed-forward")) {
+      Tensor y = saved.addend() != null ? saved.addend() : result(normal, scope, pass);
+      step(acc, y, normal, next, -1, pass);
+    }
+  }
+
+  private void step(Tensor acc, Tensor y, Tensor normal, Norm next, int sign, Pass pass) {
+    Norm.residual(pass.backend(), next, normal, acc, y, b2.value(), sign, dropout(pass));
+  }
+
+  /** Returns the result before bias and dropout. */
+  private Tensor result(Tensor normal, TensorScope scope, Pass pass) {
+    Tensor y = scope.allocate(DType.F32, normal.rows(), normal.columns());
+    pass.backend().feedForward(y, normal, w1.value(), b1.value(), w2.value(), spec(pass));
+    return y;
+  }
+
+  @Override
+  public void backward(
+      Tensor acc,
+      Tensor ctx,
+      Tensor normal,
+      Norm next,
+      Tensor dAcc,
+      Tensor dCtx,
+      Saved saved,
+      Pass pass) {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("feed-forward-backward")) {
-      Tensor normal = norm.forward(backend, scope, ctx);
       Tensor dY = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
-      Tensor y = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      boolean kept = saved.addend() != null;
+      Tensor y = kept ? saved.addend() : scope.allocate(DType.F32, ctx.rows(), ctx.columns());
       Tensor dNormal = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
       backend.residualBackward(dY, b2.gradient(), dAcc, dropout(pass));
       backend.feedForwardBackward(
-          y,
+          kept ? null : y,
           dNormal,
           w1.gradient(),
           b1.gradient(),
@@ -76,16 +97,21 @@ final class FeedForwardBranch implements Branch {
           b1.value(),
           w2.value(),
           spec(pass));
-      backend.residual(acc, y, b2.value(), -1, dropout(pass));
+      step(acc, y, normal, next, -1, pass);
       norm.backward(backend, dCtx, dNormal, ctx);
     }
   }
 
-  private FeedForwardSpec spec(Pass pass) {
+  /** Returns the rows whose hidden block exists at once. */
+  static int chunkRows(ReformerConfig config) {
     int chunk = config.chunkSizeFeedForward();
+    return chunk == 0 ? DEFAULT_CHUNK_ROWS : chunk;
+  }
+
+  private FeedForwardSpec spec(Pass pass) {
     return new FeedForwardSpec(
         config.hiddenAct(),
-        chunk == 0 ? DEFAULT_CHUNK_ROWS : chunk,
+        chunkRows(config),
         pass.dropout(config.hiddenDropoutProb(), layer, RandomPurpose.FEED_FORWARD_HIDDEN));
   }
 

@@ -21,7 +21,7 @@ final class LmHead implements Head {
 
   LmHead(ReformerConfig config, FinalNorm norm, ParameterSet parameters) {
     this.norm = norm;
-    this.chunkRows = config.chunkSizeLmHead() == 0 ? DEFAULT_CHUNK_ROWS : config.chunkSizeLmHead();
+    this.chunkRows = chunkRows(config);
     weight =
         parameters.declare(
             "lm_head.decoder.weight",
@@ -29,6 +29,11 @@ final class LmHead implements Head {
             config.vocabSize(),
             2L * config.hiddenSize());
     bias = parameters.declare("lm_head.bias", Initializer.ZEROS, config.vocabSize());
+  }
+
+  /** Returns the rows whose logits exist at once. */
+  static int chunkRows(ReformerConfig config) {
+    return config.chunkSizeLmHead() == 0 ? DEFAULT_CHUNK_ROWS : config.chunkSizeLmHead();
   }
 
   /**

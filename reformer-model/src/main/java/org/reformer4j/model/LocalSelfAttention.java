@@ -26,15 +26,33 @@ final class LocalSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Attended forward(Tensor x, Tensor buckets, TensorScope scope, Pass pass) {
-    Backend backend = pass.backend();
+  public Attended forward(Tensor x, Tensor order, Room room, Pass pass) {
     AttentionSpec spec = spec(pass);
-    Tensor queries = Projection.forward(backend, scope, x, query);
-    Tensor keys = Projection.forward(backend, scope, x, key);
-    Tensor values = Projection.forward(backend, scope, x, value);
-    Tensor out = scope.allocate(DType.F32, pass.rows(), spec.width());
-    Tensor lse = Projection.logSumExp(scope, spec);
-    backend.localAttention(out, lse, queries, keys, values, pass.keyMask(), pass.headMask(), spec);
+    Tensor out = room.out().allocate(DType.F32, pass.rows(), spec.width());
+    Tensor lse = Projection.logSumExp(room.out(), spec);
+    Attended attended = project(x, out, lse, room.projections(), pass);
+    pass.backend()
+        .localAttention(
+            out,
+            lse,
+            attended.first(),
+            attended.second(),
+            attended.values(),
+            pass.keyMask(),
+            pass.headMask(),
+            spec);
+    return attended;
+  }
+
+  @Override
+  public Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass) {
+    return project(x, saved.out(), saved.lse(), scope, pass);
+  }
+
+  private Attended project(Tensor x, Tensor out, Tensor lse, TensorScope scope, Pass pass) {
+    Tensor queries = Projection.forward(pass.backend(), scope, x, query);
+    Tensor keys = Projection.forward(pass.backend(), scope, x, key);
+    Tensor values = Projection.forward(pass.backend(), scope, x, value);
     return new Attended(out, lse, queries, keys, values, null);
   }
 

@@ -3,7 +3,9 @@ package org.reformer4j.model;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
@@ -24,46 +26,45 @@ final class LshSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Attended forward(Tensor x, Tensor given, TensorScope scope, Pass pass) {
+  public Attended forward(Tensor x, Tensor given, Room room, Pass pass) {
     Backend backend = pass.backend();
     AttentionSpec spec = spec(pass);
-    Tensor queryKeys = Projection.forward(backend, scope, x, queryKey);
-    Tensor values = Projection.forward(backend, scope, x, value);
-    Tensor buckets = given != null ? given : hash(queryKeys, spec, pass);
-    Tensor out = scope.allocate(DType.F32, pass.rows(), spec.width());
-    Tensor lse = Projection.logSumExp(scope, spec);
+    Tensor queryKeys = Projection.forward(backend, room.projections(), x, queryKey);
+    Tensor values = Projection.forward(backend, room.projections(), x, value);
+    Tensor order =
+        given != null || spec.allShort() ? given : sort(queryKeys, room.order(), spec, pass);
+    Tensor out = room.out().allocate(DType.F32, pass.rows(), spec.width());
+    Tensor lse = Projection.logSumExp(room.out(), spec);
     backend.lshAttention(
-        out, lse, queryKeys, values, buckets, pass.keyMask(), pass.headMask(), spec, pass.hash());
-    return new Attended(out, lse, queryKeys, null, values, buckets);
+        out, lse, queryKeys, values, order, pass.keyMask(), pass.headMask(), spec, pass.hash());
+    return new Attended(out, lse, queryKeys, null, values, order);
   }
 
-  /** Returns the buckets, or null if every sequence is short enough for full attention. */
-  private Tensor hash(Tensor queryKeys, AttentionSpec spec, Pass pass) {
-    boolean hashed = false;
-    for (int b = 0; b < spec.sequences().batch(); b++) {
-      hashed |= !spec.isShort(b);
+  @Override
+  public Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass) {
+    Tensor queryKeys = Projection.forward(pass.backend(), scope, x, queryKey);
+    Tensor values = Projection.forward(pass.backend(), scope, x, value);
+    return new Attended(saved.out(), saved.lse(), queryKeys, null, values, saved.order());
+  }
+
+  /** Hashes and returns the positions by bucket. */
+  private Tensor sort(Tensor queryKeys, TensorScope scope, AttentionSpec spec, Pass pass) {
+    Backend backend = pass.backend();
+    HashSpec hash = pass.hash();
+    Sequences sequences = spec.sequences();
+    long[] shape = {sequences.batch(), spec.heads(), hash.rounds(), sequences.stride()};
+    Tensor order = scope.allocate(DType.I32, shape);
+    try (TensorScope scratch = backend.scope("hash")) {
+      Tensor rotations =
+          scratch.allocate(
+              DType.F32, spec.heads(), spec.headSize(), hash.rounds() * hash.rotationColumns());
+      backend.upload(rotations, pass.rotations().draw(layer, spec.heads(), spec.headSize(), hash));
+      Tensor buckets = scratch.allocate(DType.I32, shape);
+      backend.lshBuckets(buckets, queryKeys, rotations, pass.keyMask(), spec, hash);
+      pass.trace().buckets(layer, buckets, hash);
+      backend.lshSort(order, buckets, sequences, hash);
     }
-    if (!hashed) {
-      return null;
-    }
-    int columns = pass.hash().rounds() * pass.hash().rotationColumns();
-    Tensor buckets =
-        pass.scope()
-            .allocate(
-                DType.I32,
-                spec.sequences().batch(),
-                spec.heads(),
-                pass.hash().rounds(),
-                spec.sequences().stride());
-    try (TensorScope scratch = pass.backend().scope("rotations")) {
-      Tensor rotations = scratch.allocate(DType.F32, spec.heads(), spec.headSize(), columns);
-      pass.backend()
-          .upload(
-              rotations, pass.rotations().draw(layer, spec.heads(), spec.headSize(), pass.hash()));
-      pass.backend().lshBuckets(buckets, queryKeys, rotations, pass.keyMask(), spec, pass.hash());
-    }
-    pass.trace().buckets(layer, buckets, pass.hash());
-    return buckets;
+    return order;
   }
 
   @Override
@@ -81,7 +82,7 @@ final class LshSelfAttention implements SelfAttention {
         attended.lse(),
         attended.first(),
         attended.values(),
-        attended.buckets(),
+        attended.order(),
         pass.keyMask(),
         pass.headMask(),
         spec,

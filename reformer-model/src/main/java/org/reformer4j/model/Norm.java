@@ -2,6 +2,7 @@ package org.reformer4j.model;
 
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.Dropout;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
@@ -25,8 +26,38 @@ final class Norm {
   /** Returns the normalised rows. */
   Tensor forward(Backend backend, TensorScope scope, Tensor x) {
     Tensor out = scope.allocate(DType.F32, x.rows(), x.columns());
-    backend.layerNorm(out, x, gain.value(), bias.value(), epsilon);
+    forward(backend, out, x);
     return out;
+  }
+
+  /** Writes the normalised rows. */
+  void forward(Backend backend, Tensor out, Tensor x) {
+    backend.layerNorm(out, x, gain.value(), bias.value(), epsilon);
+  }
+
+  /**
+   * acc += sign * dropout(y + yBias), and the norm of the result where one is asked for, in the
+   * same pass over it.
+   *
+   * @param next the norm, or null for none
+   * @param normal [N, D], receives the norm's result; not y
+   * @param yBias [D] or null
+   */
+  static void residual(
+      Backend backend,
+      Norm next,
+      Tensor normal,
+      Tensor acc,
+      Tensor y,
+      Tensor yBias,
+      int sign,
+      Dropout dropout) {
+    if (next == null) {
+      backend.residual(acc, y, yBias, sign, dropout);
+    } else {
+      backend.residualNorm(
+          normal, acc, y, yBias, sign, dropout, next.gain.value(), next.bias.value(), next.epsilon);
+    }
   }
 
   /** dX += gradient, and so the parameters'. */

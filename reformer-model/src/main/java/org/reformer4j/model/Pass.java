@@ -23,6 +23,7 @@ import org.reformer4j.api.TensorScope;
  * @param training whether dropout is on
  * @param seed seed of the run
  * @param step number of the pass within the run; with the seed it fixes all dropout
+ * @param memory what the layers keep for the backward pass
  * @param trace who watches
  */
 public record Pass(
@@ -36,6 +37,7 @@ public record Pass(
     boolean training,
     long seed,
     long step,
+    MemoryPlan memory,
     Trace trace) {
   /** Checks that nothing needed is missing. */
   public Pass {
@@ -44,6 +46,7 @@ public record Pass(
     Objects.requireNonNull(sequences, "sequences");
     Objects.requireNonNull(hash, "hash");
     Objects.requireNonNull(rotations, "rotations");
+    Objects.requireNonNull(memory, "memory");
     Objects.requireNonNull(trace, "trace");
   }
 

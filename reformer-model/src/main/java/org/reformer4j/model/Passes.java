@@ -7,13 +7,20 @@ import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
+import org.reformer4j.model.MemoryPlan.KeptBytes;
 
 /** Begins a pass: checks a batch against the config and applies the padding rule. */
 final class Passes {
   private Passes() {}
 
+  /** Begins a pass; {@code back} says whether a way back follows, for which layers must save. */
   static Pass begin(
-      ReformerConfig config, Backend backend, TensorScope scope, Batch batch, CallOptions options) {
+      ReformerConfig config,
+      Backend backend,
+      TensorScope scope,
+      Batch batch,
+      CallOptions options,
+      boolean back) {
     check(config, batch, options);
     int[] lengths = batch.lengths();
     int[] slots = Arrays.stream(lengths).map(length -> paddedLength(config, length)).toArray();
@@ -27,6 +34,9 @@ final class Passes {
               ? Rotations.torch(config.hashSeed().getAsLong())
               : Rotations.counterBased(options.seed(), options.step());
     }
+    Sequences sequences = Sequences.of(batch.length(), lengths, slots);
+    // Before anything of the pass is allocated, so that what is left is what the pass may take.
+    MemoryPlan memory = back ? plan(config, backend, sequences, hash, options) : MemoryPlan.NOTHING;
     int[] mask = batch.attentionMaskOrNull();
     boolean masked = mask != null && Arrays.stream(mask).anyMatch(m -> m == 0);
     Tensor headMask = null;
@@ -37,7 +47,7 @@ final class Passes {
     return new Pass(
         backend,
         scope,
-        Sequences.of(batch.length(), lengths, slots),
+        sequences,
         masked ? upload(backend, scope, mask, batch) : null,
         headMask,
         hash,
@@ -45,7 +55,25 @@ final class Passes {
         options.training(),
         options.seed(),
         options.step(),
+        memory,
         options.trace());
+  }
+
+  private static MemoryPlan plan(
+      ReformerConfig config,
+      Backend backend,
+      Sequences sequences,
+      HashSpec hash,
+      CallOptions options) {
+    if (options.memory() != MemoryPolicy.AUTO) {
+      return MemoryPlan.uniform(config.numHiddenLayers(), options.memory());
+    }
+    KeptBytes size = new KeptBytes(config, sequences, hash, DType.F32, DType.F32);
+    long available = backend.availableBytes();
+    if (options.memoryBytes().isEmpty() && available == Long.MAX_VALUE) {
+      return MemoryPlan.uniform(config.numHiddenLayers(), MemoryPolicy.RECOMPUTE);
+    }
+    return MemoryPlan.within(size, options.memoryBytes().orElse(available - size.step()));
   }
 
   /**

@@ -188,7 +188,7 @@ public final class ReformerModel implements AutoCloseable {
    */
   public double lossAndGradients(Batch batch, CallOptions options, float weight) {
     LmHead lmHead = requireHead();
-    try (Step step = new Step(batch, options)) {
+    try (Step step = new Step(batch, options, true)) {
       Tensor targets = step.targets();
       Branch.Saved[] saved = step.forward();
       Tensor dStreams = step.scope.allocate(DType.F32, batch.rows(), 2L * config.hiddenSize());
@@ -207,7 +207,7 @@ public final class ReformerModel implements AutoCloseable {
    * @param options the call
    */
   public double reconstructionError(Batch batch, CallOptions options) {
-    try (Step step = new Step(batch, options)) {
+    try (Step step = new Step(batch, options, true)) {
       Branch.Saved[] saved = step.forward();
       stack.inverse(step.x1, step.x2, saved, step.pass);
       float[] rebuilt = backend.download(step.streams);
@@ -248,9 +248,14 @@ public final class ReformerModel implements AutoCloseable {
     private final Tensor positions;
 
     Step(Batch batch, CallOptions options) {
+      this(batch, options, false);
+    }
+
+    /** Prepares a pass; with {@code back} its layers save what a way back needs. */
+    Step(Batch batch, CallOptions options, boolean back) {
       this.batch = batch;
       try {
-        pass = Passes.begin(config, backend, scope, batch, options);
+        pass = Passes.begin(config, backend, scope, batch, options, back);
         int d = config.hiddenSize();
         // Both streams side by side, so that the head reads their concatenation in place.
         streams = scope.allocate(DType.F32, batch.rows(), 2L * d);

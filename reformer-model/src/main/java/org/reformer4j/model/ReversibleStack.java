@@ -2,6 +2,7 @@ package org.reformer4j.model;
 
 import java.util.List;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
 
 /**
  * The reversible residual layers: y1 = x1 + Attention(x2), y2 = x2 + FeedForward(y1), in place on
@@ -30,11 +31,14 @@ final class ReversibleStack {
    */
   Branch.Saved[] forward(Tensor x1, Tensor x2, Pass pass) {
     Branch.Saved[] saved = new Branch.Saved[branches.size()];
-    for (int i = 0; i < saved.length; i++) {
-      if (i % 2 == 0) {
-        pass.trace().layerInput(i / 2, x1, x2);
+    try (TensorScope scope = pass.backend().scope("stack")) {
+      Tensor normal = first(0, x1, x2, scope, pass);
+      for (int i = 0; i < saved.length; i++) {
+        if (i % 2 == 0) {
+          pass.trace().layerInput(i / 2, x1, x2);
+        }
+        saved[i] = branches.get(i).forward(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), pass);
       }
-      saved[i] = branches.get(i).forward(i % 2 == 0 ? x1 : x2, i % 2 == 0 ? x2 : x1, pass);
     }
     pass.trace().layerInput(saved.length / 2, x1, x2);
     return saved;
@@ -42,8 +46,11 @@ final class ReversibleStack {
 
   /** Turns the outputs of the last layer back into the inputs of the first. */
   void inverse(Tensor x1, Tensor x2, Branch.Saved[] saved, Pass pass) {
-    for (int i = saved.length - 1; i >= 0; i--) {
-      branches.get(i).inverse(i % 2 == 0 ? x1 : x2, i % 2 == 0 ? x2 : x1, saved[i], pass);
+    try (TensorScope scope = pass.backend().scope("stack")) {
+      Tensor normal = first(saved.length - 1, x1, x2, scope, pass);
+      for (int i = saved.length - 1; i >= 0; i--) {
+        branches.get(i).inverse(i % 2 == 0 ? x1 : x2, normal, norm(i - 1), saved[i], pass);
+      }
     }
   }
 
@@ -56,13 +63,27 @@ final class ReversibleStack {
    * @param dX2 [N, D], in place
    */
   void backward(Tensor x1, Tensor x2, Tensor dX1, Tensor dX2, Branch.Saved[] saved, Pass pass) {
-    for (int i = saved.length - 1; i >= 0; i--) {
-      if (i % 2 == 0) {
-        branches.get(i).backward(x1, x2, dX1, dX2, saved[i], pass);
-        pass.trace().rebuilt(i / 2, x1, x2, dX1, dX2);
-      } else {
-        branches.get(i).backward(x2, x1, dX2, dX1, saved[i], pass);
+    try (TensorScope scope = pass.backend().scope("stack")) {
+      Tensor normal = first(saved.length - 1, x1, x2, scope, pass);
+      for (int i = saved.length - 1; i >= 0; i--) {
+        Branch branch = branches.get(i);
+        if (i % 2 == 0) {
+          branch.backward(x1, x2, normal, norm(i - 1), dX1, dX2, saved[i], pass);
+          pass.trace().rebuilt(i / 2, x1, x2, dX1, dX2);
+        } else {
+          branch.backward(x2, x1, normal, norm(i - 1), dX2, dX1, saved[i], pass);
+        }
       }
     }
+  }
+
+  /** Returns the normalised input of the branch that comes first. */
+  private Tensor first(int i, Tensor x1, Tensor x2, TensorScope scope, Pass pass) {
+    return norm(i).forward(pass.backend(), scope, i % 2 == 0 ? x2 : x1);
+  }
+
+  /** Returns the norm of a branch's input, null where there is no such branch. */
+  private Norm norm(int i) {
+    return i < 0 || i >= branches.size() ? null : branches.get(i).norm();
   }
 }

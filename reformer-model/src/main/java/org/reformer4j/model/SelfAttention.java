@@ -16,20 +16,43 @@ interface SelfAttention {
    * @param first [N, H*K], query-keys, or queries
    * @param second [N, H*K], keys, or null for shared QK
    * @param values [N, H*K]
-   * @param buckets I32 [B, H, R, T], or null where nothing was hashed
+   * @param order I32 [B, H, R, T], or null where nothing was sorted
    */
   record Attended(
-      Tensor out, Tensor lse, Tensor first, Tensor second, Tensor values, Tensor buckets) {}
+      Tensor out, Tensor lse, Tensor first, Tensor second, Tensor values, Tensor order) {}
+
+  /**
+   * Where the results of {@link #forward} live.
+   *
+   * @param projections first, second and values
+   * @param order a new order
+   * @param out output and log-sum-exp
+   */
+  record Room(TensorScope projections, TensorScope order, TensorScope out) {
+    static Room of(TensorScope scope) {
+      return new Room(scope, scope, scope);
+    }
+  }
 
   /**
    * Attends.
    *
    * @param x [N, D], normalised input
-   * @param buckets I32 [B, H, R, T] of the forward pass, or null to hash
-   * @param scope holds the result, except new buckets, which live in the pass's scope
+   * @param order I32 [B, H, R, T] of the forward pass, or null to hash and sort
+   * @param room holds the results
    * @param pass the pass
    */
-  Attended forward(Tensor x, Tensor buckets, TensorScope scope, Pass pass);
+  Attended forward(Tensor x, Tensor order, Room room, Pass pass);
+
+  /**
+   * Returns what {@link #forward} did from what was saved of it: only projects.
+   *
+   * @param x [N, D], normalised input
+   * @param saved with order, output and log-sum-exp
+   * @param scope holds the projections
+   * @param pass the pass
+   */
+  Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass);
 
   /**
    * Turns the output's gradient into the input's and adds those of the projections.

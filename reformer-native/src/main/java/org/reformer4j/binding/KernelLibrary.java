@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 2;
+  static final int ABI_VERSION = 3;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -264,7 +264,7 @@ public final class KernelLibrary extends Pointer {
       int inputType, int headSize, int chunk, @Cast("int64_t") long alignment);
 
   public native @Cast("int64_t") long rf_attention_workspace(
-      int batch, int stride, int heads, int headSize, int rounds);
+      int batch, int stride, int heads, int headSize, int rounds, int headsPerGroup, int fast);
 
   public native int rf_attention(
       @Cast("rf_context*") long context,

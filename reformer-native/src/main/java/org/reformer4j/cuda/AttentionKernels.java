@@ -28,13 +28,13 @@ final class AttentionKernels {
     this.sequences = sequences;
   }
 
-  /** What is attended to; without buckets in the order of the tokens. */
+  /** What is attended to; without an order as the tokens stand. */
   record Inputs(
       String op,
       Tensor queries,
       Tensor keys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
@@ -43,12 +43,12 @@ final class AttentionKernels {
         String op,
         Tensor queryKeys,
         Tensor values,
-        Tensor buckets,
+        Tensor order,
         Tensor keyMask,
         Tensor headMask,
         AttentionSpec spec,
         HashSpec hash) {
-      return new Inputs(op, queryKeys, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+      return new Inputs(op, queryKeys, queryKeys, values, order, keyMask, headMask, spec, hash);
     }
 
     static Inputs local(
@@ -68,15 +68,6 @@ final class AttentionKernels {
 
     int rounds() {
       return shared() ? hash.rounds() : 1;
-    }
-
-    /** Whether tokens must be sorted: some sequence is longer than a chunk. */
-    boolean sorted() {
-      boolean longer = false;
-      for (int b = 0; b < spec.sequences().batch(); b++) {
-        longer |= !spec.isShort(b);
-      }
-      return shared() && longer;
     }
 
     /** Most tiles of a sequence. */
@@ -99,6 +90,8 @@ final class AttentionKernels {
     Rows q = Rows.of(memory, in.queries());
     Rows k = Rows.of(memory, in.keys());
     Rows v = Rows.of(memory, in.values());
+    // Short sequences stand in one chunk; where all are, an order would only be in the way.
+    long order = in.spec().allShort() ? 0 : memory.addressOrNull(in.order());
     long keyMask = memory.addressOrNull(in.keyMask());
     long headMask = memory.addressOrNull(in.headMask());
     AttentionSpec spec = in.spec();
@@ -109,8 +102,14 @@ final class AttentionKernels {
         device
             .kernels()
             .rf_attention_workspace(
-                all.batch(), all.stride(), spec.heads(), spec.headSize(), in.rounds());
-    Workspace workspace = workspace(in, bytes);
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                headsPerGroup(in),
+                fast(in, List.of(in.queries(), in.keys(), in.values())));
+    long workspace = memory.workspace(bytes);
     int status =
         device
             .kernels()
@@ -127,7 +126,7 @@ final class AttentionKernels {
                 v.address(),
                 v.stride(),
                 q.type(),
-                workspace.order(),
+                order,
                 table,
                 keyMask,
                 headMask,
@@ -149,7 +148,7 @@ final class AttentionKernels {
                 (int) dropout.threshold(),
                 dropout.scale(),
                 0,
-                workspace.address());
+                workspace);
     device.check(in.op(), in.queries().toString(), status);
   }
 
@@ -173,6 +172,8 @@ final class AttentionKernels {
     Rows q = Rows.of(memory, in.queries());
     Rows k = Rows.of(memory, in.keys());
     Rows v = Rows.of(memory, in.values());
+    // Short sequences stand in one chunk; where all are, an order would only be in the way.
+    long order = in.spec().allShort() ? 0 : memory.addressOrNull(in.order());
     long keyMask = memory.addressOrNull(in.keyMask());
     long headMask = memory.addressOrNull(in.headMask());
     AttentionSpec spec = in.spec();
@@ -190,8 +191,8 @@ final class AttentionKernels {
                 in.rounds(),
                 dO.type(),
                 headsPerGroup(in),
-                fast(in, dOut));
-    Workspace workspace = workspace(in, bytes);
+                fast(in, List.of(in.queries(), in.keys(), in.values(), dOut)));
+    long workspace = memory.workspace(bytes);
     int status =
         device
             .kernels()
@@ -216,7 +217,7 @@ final class AttentionKernels {
                 v.address(),
                 v.stride(),
                 q.type(),
-                workspace.order(),
+                order,
                 table,
                 keyMask,
                 headMask,
@@ -238,14 +239,14 @@ final class AttentionKernels {
                 (int) dropout.threshold(),
                 dropout.scale(),
                 0,
-                workspace.address());
+                workspace);
     device.check(in.op(), in.queries().toString(), status);
   }
 
   /** Whether the kernels for tensor cores take it: 0 or 1. */
-  private int fast(Inputs in, Tensor dOut) {
+  private int fast(Inputs in, List<Tensor> tensors) {
     long alignment = 0;
-    for (Tensor tensor : List.of(in.queries(), in.keys(), in.values(), dOut)) {
+    for (Tensor tensor : tensors) {
       alignment |= memory.address(tensor) | tensor.rowStride() * tensor.type().bytes();
     }
     AttentionSpec spec = in.spec();
@@ -264,7 +265,7 @@ final class AttentionKernels {
 
   private static void check(Inputs in, Tensor out, Tensor lse) {
     if (in.shared()) {
-      KernelArguments.attentionBuckets(in.op(), in.buckets(), in.spec(), in.hash());
+      KernelArguments.attentionOrder(in.op(), in.order(), in.spec(), in.hash());
     }
     KernelArguments.F32_OR_BF16.attention(
         in.op(),
@@ -286,44 +287,5 @@ final class AttentionKernels {
               + in.spec().headSize()
               + ": use the reference backend");
     }
-  }
-
-  /** Scratch of the kernels at an address, and the sorted order, 0 for the order of the tokens. */
-  private record Workspace(long address, long order) {}
-
-  private Workspace workspace(Inputs in, long bytes) {
-    if (!in.sorted()) {
-      return new Workspace(memory.workspace(bytes), 0);
-    }
-    Sequences all = in.spec().sequences();
-    int perSequence = in.spec().heads() * in.rounds();
-    long segments = (long) all.batch() * perSequence;
-    long front = aligned(bytes);
-    long orderBytes = aligned(segments * all.stride() * Integer.BYTES);
-    long sortBytes =
-        device.kernels().rf_lsh_sort_workspace(segments, all.stride(), in.hash().buckets());
-    long fromBuckets = memory.address(in.buckets());
-    long address = memory.workspace(front + orderBytes + sortBytes);
-    long order = address + front;
-    device.check(
-        in.op(),
-        in.buckets().toString(),
-        device
-            .kernels()
-            .rf_lsh_sort(
-                device.context(),
-                order,
-                fromBuckets,
-                segments,
-                all.stride(),
-                in.hash().buckets(),
-                sequences.lengths(in.op(), all),
-                perSequence,
-                order + orderBytes));
-    return new Workspace(address, order);
-  }
-
-  private static long aligned(long bytes) {
-    return bytes + 255 & ~255L;
   }
 }

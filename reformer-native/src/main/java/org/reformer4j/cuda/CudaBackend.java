@@ -11,14 +11,16 @@ import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.binding.KernelLibrary;
 import org.reformer4j.cuda.AttentionKernels.Inputs;
 
 /**
- * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only uploads,
- * downloads, {@link #sumOfSquares}, {@link #synchronize} and the operations that get indices wait.
+ * One NVIDIA GPU and one stream on it. Operations are queued and return at once; only downloads,
+ * {@link #sumOfSquares} and {@link #synchronize} wait, large uploads, and operations that get
+ * indices which were not uploaded as they are.
  */
 final class CudaBackend implements Backend {
   static final String NAME = "cuda";
@@ -143,6 +145,16 @@ final class CudaBackend implements Backend {
   @Override
   public long peakBytes() {
     return memory.peakBytes();
+  }
+
+  @Override
+  public long availableBytes() {
+    return use.call(
+        "availableBytes",
+        () -> {
+          device.requireAlive("availableBytes");
+          return memory.availableBytes();
+        });
   }
 
   @Override
@@ -307,13 +319,13 @@ final class CudaBackend implements Backend {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttention";
-    Inputs in = Inputs.lsh(op, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+    Inputs in = Inputs.lsh(op, queryKeys, values, order, keyMask, headMask, spec, hash);
     exclusive(op, () -> attention.forward(in, out, lse));
   }
 
@@ -326,13 +338,13 @@ final class CudaBackend implements Backend {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttentionBackward";
-    Inputs in = Inputs.lsh(op, queryKeys, values, buckets, keyMask, headMask, spec, hash);
+    Inputs in = Inputs.lsh(op, queryKeys, values, order, keyMask, headMask, spec, hash);
     exclusive(op, () -> attention.backward(in, dQueryKeys, dQueryKeys, dValues, dOut, out, lse));
   }
 
@@ -371,8 +383,8 @@ final class CudaBackend implements Backend {
   }
 
   @Override
-  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
-    exclusive("lshSort", () -> lsh.lshSort(order, buckets, hash));
+  public void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
+    exclusive("lshSort", () -> lsh.lshSort(order, buckets, sequences, hash));
   }
 
   @Override

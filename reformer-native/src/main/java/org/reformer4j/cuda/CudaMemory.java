@@ -41,6 +41,14 @@ final class CudaMemory implements TensorScope.Allocator {
     return peak;
   }
 
+  /** What is left of the limit and of the device; the workspace stays with this backend. */
+  long availableBytes() {
+    long[] free = new long[1];
+    long[] total = new long[1];
+    device.check("memory", "", device.kernels().rf_memory(device.context(), free, total));
+    return Math.min(limit - live - workspaceBytes, free[0]);
+  }
+
   void resetPeak() {
     peak = live;
   }
@@ -103,10 +111,21 @@ final class CudaMemory implements TensorScope.Allocator {
     return left;
   }
 
-  /** Returns the address of a tensor's first element. */
+  /** Returns the address of a tensor's first element, for reading or writing. */
   long address(Tensor tensor) {
+    storage(tensor).integers(null);
+    return readOnly(tensor);
+  }
+
+  /** Returns the address of a tensor's first element for operations that only read it. */
+  long readOnly(Tensor tensor) {
+    return storage(tensor).address() + tensor.offset() * tensor.type().bytes();
+  }
+
+  /** Returns the block that a tensor is a view of. */
+  DeviceStorage storage(Tensor tensor) {
     if (tensor.storage() instanceof DeviceStorage storage && storage.owner() == this) {
-      return storage.address() + tensor.offset() * tensor.type().bytes();
+      return storage;
     }
     throw new IllegalArgumentException(
         "tensor " + tensor + " belongs to another backend: upload its values to this one first");

@@ -141,7 +141,7 @@ final class EmbeddingKernels {
   /** Tokens first; they are a table over all columns. */
   private Table[] tables(
       Tensor ids, Tensor positions, Tensor tokens, List<Tensor> tables, EmbeddingSpec spec) {
-    long place = memory.address(positions);
+    long place = memory.readOnly(positions);
     Axis last = spec.axes().get(spec.axes().size() - 1);
     Axis shared = spec.sharesPositionDropout() ? last : null;
     Table[] all = new Table[1 + tables.size()];
@@ -149,7 +149,12 @@ final class EmbeddingKernels {
         new Axis(Math.toIntExact(tokens.rows()), Math.toIntExact(tokens.columns()), 1);
     all[0] =
         new Table(
-            Rows.of(memory, tokens), memory.address(ids), vocabulary, 0, spec.tokenDropout(), null);
+            Rows.of(memory, tokens),
+            memory.readOnly(ids),
+            vocabulary,
+            0,
+            spec.tokenDropout(),
+            null);
     long column = 0;
     for (int a = 0; a < tables.size(); a++) {
       Axis axis = spec.axes().get(a);

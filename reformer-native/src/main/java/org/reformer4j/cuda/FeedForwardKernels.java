@@ -59,7 +59,8 @@ final class FeedForwardKernels {
       FeedForwardSpec spec) {
     String op = "feedForwardBackward";
     KernelArguments.F32_OR_BF16.feedForwardBackward(out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2);
-    requireOwn(out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2);
+    memory.addressOrNull(out);
+    requireOwn(dX, dW1, dB1, dW2, dOut, x, w1, b1, w2);
     if (x.rows() == 0) {
       return;
     }
@@ -88,7 +89,9 @@ final class FeedForwardKernels {
         activateBackward(op, dSums, dB1, dHidden, slope);
         products.gemm(dW1, dSums, true, xRows, false, 1f, 1f);
         // Last, as out may share memory with dOut, and dX with x.
-        products.gemm(out.rows(from, count), hidden, false, w2, true, 1f, 0f);
+        if (out != null) {
+          products.gemm(out.rows(from, count), hidden, false, w2, true, 1f, 0f);
+        }
         products.gemm(dX.rows(from, count), dSums, false, w1, false, 1f, 0f);
       }
     }

@@ -4,8 +4,9 @@ import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /**
- * Looks for numbers that are no index before a kernel reads what they point at. Each check waits
- * for the device: a wrong number is the caller's mistake and refused where it is made.
+ * Looks for numbers that are no index before a kernel reads what they point at: a wrong number is
+ * the caller's mistake and refused where it is made. Where all numbers that were uploaded are good,
+ * that is known on the host; any other check waits for the device.
  */
 final class IndexCheck {
   private final Device device;
@@ -20,6 +21,10 @@ final class IndexCheck {
 
   /** Refuses numbers outside of 0..limit-1. */
   void indices(String op, String name, Tensor values, long limit) {
+    IntegerRange known = memory.storage(values).integers();
+    if (known != null && known.within(limit)) {
+      return;
+    }
     long wrong = find(op, values, limit, false, 0);
     if (wrong < values.elements()) {
       throw KernelArguments.wrongIndex(op, name, wrong, limit, value(op, values, wrong));
@@ -28,6 +33,10 @@ final class IndexCheck {
 
   /** Refuses targets outside of 0..limit-1 that are not ignored. */
   void targets(String op, Tensor values, long limit, int ignoreIndex) {
+    IntegerRange known = memory.storage(values).integers();
+    if (known != null && known.within(limit, ignoreIndex)) {
+      return;
+    }
     long wrong = find(op, values, limit, true, ignoreIndex);
     if (wrong < values.elements()) {
       throw KernelArguments.wrongTarget(wrong, ignoreIndex, limit, value(op, values, wrong));
@@ -44,7 +53,7 @@ final class IndexCheck {
             .rf_index_check(
                 device.context(),
                 first,
-                memory.address(values),
+                memory.readOnly(values),
                 values.elements(),
                 limit,
                 anyIgnored ? 1 : 0,
@@ -53,6 +62,6 @@ final class IndexCheck {
   }
 
   private int value(String op, Tensor values, long place) {
-    return transfers.downloadInt(op, memory.address(values) + place * Integer.BYTES);
+    return transfers.downloadInt(op, memory.readOnly(values) + place * Integer.BYTES);
   }
 }

@@ -22,7 +22,7 @@ final class LossKernels {
     long toLoss = memory.address(loss);
     Rows gradient = dLogits == null ? Rows.NONE : Rows.of(memory, dLogits);
     Rows x = Rows.of(memory, logits);
-    long labels = memory.address(targets);
+    long labels = memory.readOnly(targets);
     indices.targets(op, targets, logits.columns(), ignoreIndex);
     device.check(
         op,

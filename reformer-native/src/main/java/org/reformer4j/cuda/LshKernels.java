@@ -3,6 +3,7 @@ package org.reformer4j.cuda;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
 /** Bucket numbers, and the order of the tokens by them. */
@@ -65,13 +66,14 @@ final class LshKernels {
     device.check(op, queryKeys.toString(), status);
   }
 
-  void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
+  void lshSort(Tensor order, Tensor buckets, Sequences all, HashSpec hash) {
     String op = "lshSort";
-    KernelArguments.lshSort(order, buckets, hash);
+    KernelArguments.lshSort(order, buckets, all, hash);
     long length = buckets.columns();
     long segments = buckets.rows();
     long toOrder = memory.address(order);
     long fromBuckets = memory.address(buckets);
+    long lengths = sequences.lengths(op, all);
     long workspace =
         memory.workspace(device.kernels().rf_lsh_sort_workspace(segments, length, hash.buckets()));
     device.check(
@@ -86,8 +88,8 @@ final class LshKernels {
                 segments,
                 length,
                 hash.buckets(),
-                0,
-                1,
+                lengths,
+                segments / all.batch(),
                 workspace));
   }
 }

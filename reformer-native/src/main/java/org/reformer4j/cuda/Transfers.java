@@ -75,6 +75,10 @@ final class Transfers {
   void upload(Tensor target, int[] source) {
     Arguments.elements("upload", target, source.length, DType.I32);
     upload(target, (from, count) -> ints.put(0, source, from, count));
+    DeviceStorage storage = memory.storage(target);
+    if (target.elements() == storage.elements()) {
+      storage.integers(IntegerRange.of(source));
+    }
   }
 
   void upload(Tensor target, byte[] source) {

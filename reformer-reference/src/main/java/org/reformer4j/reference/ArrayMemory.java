@@ -29,6 +29,10 @@ final class ArrayMemory implements TensorScope.Allocator {
     return peak;
   }
 
+  long availableBytes() {
+    return limit == Long.MAX_VALUE ? Long.MAX_VALUE : limit - live;
+  }
+
   void resetPeak() {
     peak = live;
   }

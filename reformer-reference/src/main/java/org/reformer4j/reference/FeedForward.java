@@ -71,7 +71,9 @@ final class FeedForward {
         Residual.biasGradient(workers, dB1, dHidden);
         Gemm.run(workers, dW1, dHidden, true, xRows, false, 1f, 1f);
         // Last, as out may share memory with dOut, and dX with x.
-        Gemm.run(workers, out.rows(from, count), hidden, false, w2, true, 1f, 0f);
+        if (out != null) {
+          Gemm.run(workers, out.rows(from, count), hidden, false, w2, true, 1f, 0f);
+        }
         Gemm.run(workers, dX.rows(from, count), dHidden, false, w1, false, 1f, 0f);
       }
     }

@@ -6,7 +6,7 @@ import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
-/** Stable sort by bucket, chunked attention in that order, and back; all rounds as one softmax. */
+/** Chunked attention in the order of the buckets, and back; all rounds as one softmax. */
 final class LshAttention {
   private LshAttention() {}
 
@@ -16,14 +16,14 @@ final class LshAttention {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttention";
-    KernelArguments.attentionBuckets(op, buckets, spec, hash);
-    IntRows bucketRows = IntRows.orNull(buckets);
+    KernelArguments.attentionOrder(op, order, spec, hash);
+    IntRows sorted = IntRows.orNull(order);
     AttentionHeads.forward(
         workers,
         op,
@@ -36,7 +36,7 @@ final class LshAttention {
         headMask,
         spec,
         KeyRule.SHARED,
-        (b, h) -> attention(op, bucketRows, spec, hash, b, h));
+        (b, h) -> attention(op, sorted, spec, hash, b, h));
   }
 
   static void backward(
@@ -48,14 +48,14 @@ final class LshAttention {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttentionBackward";
-    KernelArguments.attentionBuckets(op, buckets, spec, hash);
-    IntRows bucketRows = IntRows.orNull(buckets);
+    KernelArguments.attentionOrder(op, order, spec, hash);
+    IntRows sorted = IntRows.orNull(order);
     AttentionHeads.backward(
         workers,
         op,
@@ -72,11 +72,11 @@ final class LshAttention {
         headMask,
         spec,
         KeyRule.SHARED,
-        (b, h) -> attention(op, bucketRows, spec, hash, b, h));
+        (b, h) -> attention(op, sorted, spec, hash, b, h));
   }
 
   private static ChunkedAttention attention(
-      String op, IntRows buckets, AttentionSpec spec, HashSpec hash, int b, int h) {
+      String op, IntRows order, AttentionSpec spec, HashSpec hash, int b, int h) {
     int slots = spec.sequences().slots(b);
     if (spec.isShort(b)) {
       return AttentionHeads.whole(spec, KeyRule.SHARED, hash.rounds(), b);
@@ -87,7 +87,24 @@ final class LshAttention {
     Arrays.fill(places, -1);
     for (int round = 0; round < hash.rounds(); round++) {
       int first = ((b * spec.heads() + h) * hash.rounds() + round) * spec.sequences().stride();
-      LshSort.sort(op, buckets, first, length, hash.buckets(), places, round * slots);
+      boolean[] listed = new boolean[length];
+      for (int i = 0; i < length; i++) {
+        int position = order.get(first + i);
+        if (position < 0 || position >= length || listed[position]) {
+          throw new IllegalArgumentException(
+              op
+                  + ": the first "
+                  + length
+                  + " entries of an order must list each of 0.."
+                  + (length - 1)
+                  + " once (lshSort does), got "
+                  + position
+                  + " as entry "
+                  + i);
+        }
+        listed[position] = true;
+        places[round * slots + i] = position;
+      }
     }
     return new ChunkedAttention(spec, KeyRule.SHARED, places, slots, hash.rounds(), false);
   }

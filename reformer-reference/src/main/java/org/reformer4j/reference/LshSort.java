@@ -3,6 +3,7 @@ package org.reformer4j.reference;
 import java.util.Arrays;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
 /** Positions by ascending bucket, ties in the original order. */
@@ -12,46 +13,37 @@ final class LshSort {
 
   private LshSort() {}
 
-  static void run(Workers workers, Tensor order, Tensor buckets, HashSpec hash) {
-    String op = "lshSort";
-    KernelArguments.lshSort(order, buckets, hash);
-    long length = buckets.columns();
+  static void run(
+      Workers workers, Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
+    KernelArguments.lshSort(order, buckets, sequences, hash);
     IntRows source = IntRows.of(buckets);
     IntRows target = IntRows.of(order);
-    int t = (int) length;
+    int stride = sequences.stride();
+    int segments = (int) buckets.rows();
+    int perSequence = segments / sequences.batch();
     workers.forRange(
-        (int) buckets.rows(),
+        segments,
         1,
         (from, to) -> {
-          int[] places = new int[t];
+          int[] places = new int[stride];
           for (int segment = from; segment < to; segment++) {
-            sort(op, source, segment * t, t, hash.buckets(), places, 0);
-            for (int i = 0; i < t; i++) {
-              target.set(segment * t + i, places[i]);
+            int first = segment * stride;
+            int length = sequences.length(segment / perSequence);
+            sort(source, first, length, hash.buckets(), places);
+            for (int i = 0; i < stride; i++) {
+              target.set(first + i, i < length ? places[i] : i);
             }
           }
         });
   }
 
-  /**
-   * Sorts one segment.
-   *
-   * @param op operation, for the message
-   * @param buckets of all segments
-   * @param first index of the segment's first bucket
-   * @param length number of positions
-   * @param count number of the padding bucket, the largest
-   * @param places receives the positions
-   * @param from index of the first place
-   */
-  static void sort(
-      String op, IntRows buckets, int first, int length, int count, int[] places, int from) {
+  /** Sorts the positions of one segment; bucket {@code count}, of the padding, is the largest. */
+  private static void sort(IntRows buckets, int first, int length, int count, int[] places) {
     for (int t = 0; t < length; t++) {
       int bucket = buckets.get(first + t);
       if (bucket < 0 || bucket > count) {
         throw new IllegalArgumentException(
-            op
-                + ": bucket of position "
+            "lshSort: bucket of position "
                 + t
                 + " must be in 0.."
                 + count
@@ -60,14 +52,13 @@ final class LshSort {
       }
     }
     if (count / BUCKETS_PER_POSITION <= length) {
-      count(buckets, first, length, count, places, from);
+      count(buckets, first, length, count, places);
     } else {
-      compare(buckets, first, length, places, from);
+      compare(buckets, first, length, places);
     }
   }
 
-  private static void count(
-      IntRows buckets, int first, int length, int count, int[] places, int from) {
+  private static void count(IntRows buckets, int first, int length, int count, int[] places) {
     int[] next = new int[count + 2];
     for (int t = 0; t < length; t++) {
       next[buckets.get(first + t) + 1]++;
@@ -76,19 +67,19 @@ final class LshSort {
       next[i + 1] += next[i];
     }
     for (int t = 0; t < length; t++) {
-      places[from + next[buckets.get(first + t)]++] = t;
+      places[next[buckets.get(first + t)]++] = t;
     }
   }
 
   /** Keys of bucket and position all differ, so that any sort of them is stable. */
-  private static void compare(IntRows buckets, int first, int length, int[] places, int from) {
+  private static void compare(IntRows buckets, int first, int length, int[] places) {
     long[] keys = new long[length];
     for (int t = 0; t < length; t++) {
       keys[t] = (long) buckets.get(first + t) << 32 | t;
     }
     Arrays.sort(keys);
     for (int i = 0; i < length; i++) {
-      places[from + i] = (int) keys[i];
+      places[i] = (int) keys[i];
     }
   }
 }

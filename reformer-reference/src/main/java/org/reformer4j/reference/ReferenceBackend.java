@@ -11,6 +11,7 @@ import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
@@ -90,6 +91,11 @@ public final class ReferenceBackend implements Backend {
   @Override
   public long peakBytes() {
     return memory.peakBytes();
+  }
+
+  @Override
+  public long availableBytes() {
+    return memory.availableBytes();
   }
 
   @Override
@@ -241,8 +247,8 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public void lshSort(Tensor order, Tensor buckets, HashSpec hash) {
-    exclusive("lshSort", () -> LshSort.run(workers, order, buckets, hash));
+  public void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
+    exclusive("lshSort", () -> LshSort.run(workers, order, buckets, sequences, hash));
   }
 
   @Override
@@ -251,7 +257,7 @@ public final class ReferenceBackend implements Backend {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
@@ -260,7 +266,7 @@ public final class ReferenceBackend implements Backend {
         "lshAttention",
         () ->
             LshAttention.forward(
-                workers, out, lse, queryKeys, values, buckets, keyMask, headMask, spec, hash));
+                workers, out, lse, queryKeys, values, order, keyMask, headMask, spec, hash));
   }
 
   @Override
@@ -272,7 +278,7 @@ public final class ReferenceBackend implements Backend {
       Tensor lse,
       Tensor queryKeys,
       Tensor values,
-      Tensor buckets,
+      Tensor order,
       Tensor keyMask,
       Tensor headMask,
       AttentionSpec spec,
@@ -289,7 +295,7 @@ public final class ReferenceBackend implements Backend {
                 lse,
                 queryKeys,
                 values,
-                buckets,
+                order,
                 keyMask,
                 headMask,
                 spec,

@@ -8,10 +8,13 @@ import org.junit.jupiter.api.Test;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
 class LshSortTest {
+  private static final Sequences FOUR = Sequences.full(1, 4);
+
   @Test
   void bucketsOutOfRangeAreNamedHoweverManyThereAre() {
     try (ReferenceBackend backend = new ReferenceBackend(new BackendOptions(1, 1 << 20));
@@ -24,13 +27,14 @@ class LshSortTest {
           backend.upload(buckets, new int[] {count, 0, wrong, 0});
           IllegalArgumentException error =
               assertThrows(
-                  IllegalArgumentException.class, () -> backend.lshSort(order, buckets, hash));
+                  IllegalArgumentException.class,
+                  () -> backend.lshSort(order, buckets, FOUR, hash));
           String message = error.getMessage();
           assertTrue(message.contains("bucket of position 2 must be in 0.." + count), message);
           assertTrue(message.contains("got " + wrong), message);
         }
         backend.upload(buckets, new int[] {count, 0, count, 0});
-        backend.lshSort(order, buckets, hash);
+        backend.lshSort(order, buckets, FOUR, hash);
         assertArrayEquals(new int[] {1, 3, 0, 2}, backend.downloadInts(order));
       }
     }

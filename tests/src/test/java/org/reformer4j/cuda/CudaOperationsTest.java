@@ -186,11 +186,33 @@ class CudaOperationsTest {
         backend.lshBuckets(buckets, x, rotation, mask, spec, hash);
         results[i][0] = backend.downloadInts(buckets);
         Tensor order = scope.allocate(DType.I32, 2, 3, 2, 40);
-        backend.lshSort(order, buckets, hash);
+        backend.lshSort(order, buckets, sequences, hash);
         results[i][1] = backend.downloadInts(order);
       }
     }
     assertArrayEquals(results[0][0], results[1][0]);
     assertArrayEquals(results[0][1], results[1][1]);
+  }
+
+  @Test
+  void targetsThatTheDeviceWroteAreCheckedAgain() {
+    try (Backend cuda = SimulatedCuda.open();
+        TensorScope scope = cuda.scope("targets")) {
+      Tensor logits = SimulatedCuda.matrix(cuda, scope, 1, 4, 6);
+      Tensor loss = scope.allocate(DType.F32, 4);
+      Tensor targets = scope.allocate(DType.I32, 4, 1);
+      Tensor wrong = scope.allocate(DType.I32, 4, 1);
+      cuda.upload(targets, new int[] {0, 5, -100, 2});
+      cuda.upload(wrong, new int[] {0, 5, 6, 2});
+      cuda.crossEntropy(loss, null, logits, targets, -100, 1f);
+      cuda.copy(targets, wrong);
+      IllegalArgumentException refusal =
+          assertThrows(
+              IllegalArgumentException.class,
+              () -> cuda.crossEntropy(loss, null, logits, targets, -100, 1f));
+      assertTrue(refusal.getMessage().contains("targets[2]"), refusal.getMessage());
+      cuda.upload(targets.rows(2, 1), new int[] {3});
+      cuda.crossEntropy(loss, null, logits, targets, -100, 1f);
+    }
   }
 }

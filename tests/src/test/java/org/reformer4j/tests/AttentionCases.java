@@ -2,7 +2,10 @@ package org.reformer4j.tests;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
@@ -69,11 +72,36 @@ final class AttentionCases {
   private static Case lshSort() {
     return garbage("order")
         .ints("buckets", false, 9, 2, 2, 3, 37)
-        .call("lshSort", "", (k, t) -> k.lshSort(t[0], t[1], HASH));
+        .call("lshSort", "", (k, t) -> k.lshSort(t[0], t[1], SEQUENCES, HASH));
   }
 
   private static KernelCases masks(KernelCases table) {
     return table.ints("keyMask", true, 2, 2, 37).put(Role.IN, "headMask", true, false, 2);
+  }
+
+  /** What a sort of random buckets gives: each sequence's own tokens first. */
+  private static Arg order() {
+    Random random = new Random(23);
+    int stride = SEQUENCES.stride();
+    int[] order = new int[2 * 2 * 3 * stride];
+    for (int segment = 0; segment < 2 * 2 * 3; segment++) {
+      int[] buckets = random.ints(stride, 0, 8).toArray();
+      int[] places = sorted(buckets, SEQUENCES.length(segment / (2 * 3)));
+      System.arraycopy(places, 0, order, segment * stride, stride);
+    }
+    long[] dims = {2, 2, 3, stride};
+    return new Arg("order", Role.IN, DType.I32, dims, order, false, false);
+  }
+
+  /** Returns 0 .. length-1 by bucket, ties in order, then the positions behind. */
+  static int[] sorted(int[] buckets, int length) {
+    // The sort of a stream of objects is stable.
+    IntStream own =
+        IntStream.range(0, length)
+            .boxed()
+            .sorted(Comparator.comparingInt(t -> buckets[t]))
+            .mapToInt(t -> t);
+    return IntStream.concat(own, IntStream.range(length, buckets.length)).toArray();
   }
 
   private static Case lsh(AttentionSpec spec) {
@@ -83,7 +111,7 @@ final class AttentionCases {
                 .out("lse", 2, 2, 37)
                 .in("queryKeys", ROWS, WIDTH)
                 .in("values", ROWS, WIDTH)
-                .ints("buckets", false, 8, 2, 2, 3, 37))
+                .put(order()))
         .call(
             "lshAttention",
             spec.causal() ? "causal" : "bidirectional",
@@ -100,7 +128,7 @@ final class AttentionCases {
                 .in("lse", 2, 2, 37)
                 .in("queryKeys", ROWS, WIDTH)
                 .in("values", ROWS, WIDTH)
-                .ints("buckets", false, 8, 2, 2, 3, 37))
+                .put(order()))
         .call(
             "lshAttentionBackward",
             spec.causal() ? "causal" : "bidirectional",

@@ -206,9 +206,12 @@ class AttentionTest {
     if (c.lsh) {
       Tensor buckets = scope.allocate(DType.I32, batch, c.spec.heads(), c.hash.rounds(), stride);
       backend.upload(buckets, c.buckets);
-      backend.lshAttention(out, lse, first, values, buckets, mask, heads, c.spec, c.hash);
+      Tensor order = scope.allocate(DType.I32, batch, c.spec.heads(), c.hash.rounds(), stride);
+      backend.lshSort(order, buckets, c.spec.sequences(), c.hash);
+      ruinUnread(c, backend, order);
+      backend.lshAttention(out, lse, first, values, order, mask, heads, c.spec, c.hash);
       backend.lshAttentionBackward(
-          dFirst, dValues, dOut, out, lse, first, values, buckets, mask, heads, c.spec, c.hash);
+          dFirst, dValues, dOut, out, lse, first, values, order, mask, heads, c.spec, c.hash);
     } else {
       backend.localAttention(out, lse, first, second, values, mask, heads, c.spec);
       backend.localAttentionBackward(
@@ -219,6 +222,19 @@ class AttentionTest {
       results.add(backend.download(tensor));
     }
     return results;
+  }
+
+  /** Overwrites what an order holds behind a sequence, which no attention may read. */
+  private static void ruinUnread(Case c, Backend backend, Tensor order) {
+    Sequences sequences = c.spec.sequences();
+    int[] places = backend.downloadInts(order);
+    int perSequence = places.length / sequences.batch();
+    for (int i = 0; i < places.length; i++) {
+      if (i % sequences.stride() >= sequences.length(i / perSequence)) {
+        places[i] = Integer.MAX_VALUE;
+      }
+    }
+    backend.upload(order, places);
   }
 
   /** Uploads into a view of a wider matrix, so that row strides are tested as well. */

@@ -126,9 +126,11 @@ class AttentionTypesTest {
           numbers[i] = visible[b * stride + i % stride] == 0 ? 4 : numbers[i];
         }
         backend.upload(buckets, numbers);
-        backend.lshAttention(out, lse, queries, values, buckets, mask, null, spec, hash);
+        Tensor order = scope.allocate(DType.I32, batch, spec.heads(), shape.rounds, stride);
+        backend.lshSort(order, buckets, spec.sequences(), hash);
+        backend.lshAttention(out, lse, queries, values, order, mask, null, spec, hash);
         backend.lshAttentionBackward(
-            dQueries, dValues, dOut, out, lse, queries, values, buckets, mask, null, spec, hash);
+            dQueries, dValues, dOut, out, lse, queries, values, order, mask, null, spec, hash);
       } else {
         backend.localAttention(out, lse, queries, keys, values, mask, null, spec);
         backend.localAttentionBackward(

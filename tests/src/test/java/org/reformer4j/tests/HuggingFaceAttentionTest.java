@@ -259,8 +259,10 @@ class HuggingFaceAttentionTest {
       } else {
         Tensor b = scope.allocate(DType.I32, batch, HEADS, c.rounds(), stride);
         backend.upload(b, buckets);
-        backend.lshAttention(out, lse, q, v, b, mask, heads, spec, c.hash());
-        backend.lshAttentionBackward(dQ, dV, dOut, out, lse, q, v, b, mask, heads, spec, c.hash());
+        Tensor o = scope.allocate(DType.I32, batch, HEADS, c.rounds(), stride);
+        backend.lshSort(o, b, spec.sequences(), c.hash());
+        backend.lshAttention(out, lse, q, v, o, mask, heads, spec, c.hash());
+        backend.lshAttentionBackward(dQ, dV, dOut, out, lse, q, v, o, mask, heads, spec, c.hash());
       }
       Map<String, float[]> results = new LinkedHashMap<>();
       for (String result : List.of("out", "dqueries", "dkeys", "dvalues")) {

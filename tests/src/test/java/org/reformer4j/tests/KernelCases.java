@@ -261,7 +261,7 @@ final class KernelCases {
 
   private static Case feedForwardBackward(Activation activation) {
     return new KernelCases()
-        .out("out", ROWS, WIDTH)
+        .put(Role.OUT, "out", true, false, ROWS, WIDTH)
         .out("dX", ROWS, WIDTH)
         .add("dW1", 7, WIDTH)
         .add("dB1", 7)

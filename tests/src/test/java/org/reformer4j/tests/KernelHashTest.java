@@ -254,36 +254,45 @@ class KernelHashTest {
       Tensor buckets = scope.allocate(DType.I32, 2, HEADS, hash.rounds(), length);
       Tensor order = scope.allocate(DType.I32, 2, HEADS, hash.rounds(), length);
       backend.upload(buckets, keys);
-      backend.lshSort(order, buckets, hash);
-      int[] actual = backend.downloadInts(order);
-      for (int s = 0; s < segments; s++) {
-        int first = s * length;
-        // The sort of a stream of objects is stable.
-        int[] expected =
-            IntStream.range(0, length)
-                .boxed()
-                .sorted(Comparator.comparingInt(t -> keys[first + t]))
-                .mapToInt(t -> t)
-                .toArray();
-        int[] segment = Arrays.copyOfRange(actual, first, first + length);
-        assertArrayEquals(expected, segment, "segment " + s);
+      int shorter = (length + 1) / 2;
+      Sequences ragged =
+          Sequences.of(length, new int[] {length, shorter}, new int[] {length, length});
+      for (Sequences sequences : List.of(Sequences.full(2, length), ragged)) {
+        backend.lshSort(order, buckets, sequences, hash);
+        int[] actual = backend.downloadInts(order);
+        for (int s = 0; s < segments; s++) {
+          int first = s * length;
+          int own = sequences.length(s * 2 / segments);
+          int[] expected =
+              AttentionCases.sorted(Arrays.copyOfRange(keys, first, first + length), own);
+          int[] segment = Arrays.copyOfRange(actual, first, first + length);
+          assertArrayEquals(expected, segment, sequences + " segment " + s);
+        }
       }
     }
   }
 
   @ParameterizedTest
   @MethodSource("backends")
-  void sortRefusesAnotherNumberOfRounds(String name) {
+  void sortRefusesOtherShapes(String name) {
     try (Backend backend = TestBackends.open(name);
         TensorScope scope = backend.scope("test")) {
-      Tensor buckets = scope.allocate(DType.I32, 1, 5, 4);
-      backend.upload(buckets, new int[20]);
-      Tensor order = scope.allocate(DType.I32, 1, 5, 4);
-      IllegalArgumentException error =
-          assertThrows(
-              IllegalArgumentException.class,
-              () -> backend.lshSort(order, buckets, HashSpec.of(2, 4)));
-      assertTrue(error.getMessage().contains("R = 2 hash rounds"), error.getMessage());
+      Tensor buckets = scope.allocate(DType.I32, 1, 6, 4);
+      backend.upload(buckets, new int[24]);
+      Tensor order = scope.allocate(DType.I32, 1, 6, 4);
+      backend.lshSort(order, buckets, Sequences.full(1, 4), HashSpec.of(2, 4));
+      refused(backend, order, buckets, Sequences.full(1, 4), 4, "R = 4 hash rounds");
+      refused(backend, order, buckets, Sequences.full(4, 4), 2, "B = 4 sequences");
+      refused(backend, order, buckets, Sequences.full(1, 5), 2, "T = 5 rows");
     }
+  }
+
+  private static void refused(
+      Backend backend, Tensor order, Tensor buckets, Sequences all, int rounds, String words) {
+    IllegalArgumentException error =
+        assertThrows(
+            IllegalArgumentException.class,
+            () -> backend.lshSort(order, buckets, all, HashSpec.of(rounds, 4)));
+    assertTrue(error.getMessage().contains(words), error.getMessage());
   }
 }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
@@ -16,6 +17,7 @@ import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.Backends;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 
@@ -27,16 +29,24 @@ class MemoryTest {
 
   /** Returns the peak of a training step beyond parameters and gradients. */
   private static long peak(String name, ReformerConfig config, Batch batch) {
+    return peak(name, config, batch, CallOptions.training(1, 1));
+  }
+
+  private static long peak(String name, ReformerConfig config, Batch batch, CallOptions call) {
     try (Backend backend = TestBackends.open(name);
         ReformerModel model = ReformerModel.create(config, backend, 1)) {
-      model.enableTraining();
-      long resident = backend.liveBytes();
-      assertEquals(2 * 4 * model.parameters().elements(), resident);
-      backend.resetPeak();
-      model.lossAndGradients(batch, CallOptions.training(1, 1), 1f);
-      assertEquals(resident, backend.liveBytes(), "live bytes after the step");
-      return backend.peakBytes() - resident;
+      return peak(backend, model, batch, call);
     }
+  }
+
+  private static long peak(Backend backend, ReformerModel model, Batch batch, CallOptions call) {
+    model.enableTraining();
+    long resident = backend.liveBytes();
+    assertEquals(2 * 4 * model.parameters().elements(), resident);
+    backend.resetPeak();
+    model.lossAndGradients(batch, call, 1f);
+    assertEquals(resident, backend.liveBytes(), "live bytes after the step");
+    return backend.peakBytes() - resident;
   }
 
   @ParameterizedTest
@@ -55,6 +65,77 @@ class MemoryTest {
           layers, deep, two);
       assertEquals(two, deep, 0.01 * two, layers + " layers");
     }
+  }
+
+  /** Orders of LSH layers, results of both branches, log-sum-exps: 2 heads, 2 rounds, 16 wide. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void aLayerKeepsWhatItsPolicySays(String name) {
+    Batch batch = TestModels.batch(2, 120, 1);
+    long rows = batch.rows();
+    long order = rows * 2 * 2 * 4;
+    long feedForward = rows * 16 * 4;
+    long attention = rows * (16 + 16 + 2) * 4;
+    long[] twoLayers = {
+      order, order, order + 2 * feedForward, order + 2 * feedForward + 2 * attention
+    };
+    for (int level = 0; level < 4; level++) {
+      CallOptions call = CallOptions.training(1, 1).withMemory(MemoryPolicy.values()[level]);
+      long two = peak(name, TestModels.small(2).build(), batch, call);
+      for (int layers : new int[] {6, 12}) {
+        long deep = peak(name, TestModels.small(layers).build(), batch, call);
+        assertEquals((layers / 2 - 1) * twoLayers[level], deep - two, call.memory() + " " + layers);
+      }
+    }
+  }
+
+  /** Under any limit that holds a step at all, AUTO stays within it and keeps what fits. */
+  @Test
+  void automaticPoliciesUseTheMemoryThatIsLeft() {
+    Batch batch = TestModels.batch(2, 120, 1);
+    ReformerConfig config = TestModels.small(6).build();
+    CallOptions least = CallOptions.training(1, 1);
+    CallOptions most = least.withMemory(MemoryPolicy.KEEP_ATTENTION);
+    CallOptions auto = least.withMemory(MemoryPolicy.AUTO);
+    long low = peak("reference", config, batch, least);
+    long high = peak("reference", config, batch, most);
+    assertEquals(low, peak("reference", config, batch, auto), "AUTO without a limit");
+    long before = 0;
+    for (long extra = 0; before < high; extra += (high - low) / 7) {
+      assertTrue(extra < 3 * high, "AUTO never keeps all: " + before + " of " + high);
+      BackendOptions limited = new BackendOptions(1, residentBytes(config) + low + extra);
+      try (Backend backend = Backends.open("reference", limited).backend();
+          ReformerModel model = ReformerModel.create(config, backend, 1)) {
+        long used = peak(backend, model, batch, auto);
+        assertTrue(used <= low + extra && used >= before, used + " within " + (low + extra));
+        before = used;
+      }
+    }
+  }
+
+  private static long residentBytes(ReformerConfig config) {
+    try (Backend backend = TestBackends.reference();
+        ReformerModel model = ReformerModel.create(config, backend, 1)) {
+      return 2 * 4 * model.parameters().elements();
+    }
+  }
+
+  /** A pass without a way back keeps nothing, however deep it is. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void evaluationKeepsNothing(String name) {
+    long[] peaks = new long[2];
+    for (int i = 0; i < 2; i++) {
+      try (Backend backend = TestBackends.open(name);
+          ReformerModel model =
+              ReformerModel.create(TestModels.small(2 + 10 * i).build(), backend, 1)) {
+        long resident = backend.liveBytes();
+        backend.resetPeak();
+        model.loss(TestModels.batch(2, 120, 1), CallOptions.EVALUATION);
+        peaks[i] = backend.peakBytes() - resident;
+      }
+    }
+    assertEquals(peaks[0], peaks[1]);
   }
 
   @ParameterizedTest

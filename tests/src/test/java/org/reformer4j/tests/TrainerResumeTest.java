@@ -21,6 +21,7 @@ import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.Shape;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.ModelFolder;
@@ -74,6 +75,28 @@ class TrainerResumeTest {
       assertEquals(expected.evaluation(), second.evaluation());
       assertSameTraining(whole, parts);
     }
+  }
+
+  @Test
+  void theMemoryPolicyBelongsToTheTraining() {
+    TrainingOptions recompute = TinyTraining.options(OptimizerOptions.adamW(), STEPS, INTERVALS);
+    TrainingOptions keep = recompute.withMemory(MemoryPolicy.KEEP_ATTENTION);
+    Path whole = folder.resolve("whole");
+    TinyTraining.run(keep, whole);
+    Path parts = folder.resolve("parts");
+    TinyTraining.run(keep, parts, 4, TrainingListener.NONE);
+    assertEquals(keep, Trainer.savedOptions(parts).orElseThrow());
+    CheckpointException other =
+        assertThrows(CheckpointException.class, () -> TinyTraining.run(recompute, parts));
+    assertTrue(other.getMessage().contains("memory"), other.getMessage());
+    TinyTraining.run(keep, parts);
+    assertSameTraining(whole, parts);
+    // The default leaves no trace, as in states from before there was a choice.
+    Path plain = folder.resolve("plain");
+    TinyTraining.run(recompute, plain, 2, TrainingListener.NONE);
+    String state = SafeTensors.open(plain.resolve(Trainer.STATE_FILE)).metadata().get("training");
+    assertFalse(state.contains("memory"), state);
+    assertEquals(recompute, Trainer.savedOptions(plain).orElseThrow());
   }
 
   @Test

@@ -13,7 +13,7 @@ import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ParameterSet;
 
 /** Updates all parameters; its state is a set of named tensors, so that saving it is a loop. */
-abstract class Optimizer {
+public abstract class Optimizer {
   private final Backend backend;
   private final OptimizerOptions options;
   private final ParameterSet parameters;
@@ -28,9 +28,12 @@ abstract class Optimizer {
   /**
    * Makes an optimizer with its state at zero.
    *
+   * @param options how parameters are updated
+   * @param parameters have gradients
    * @param scope holds the state
+   * @param backend where the parameters are
    */
-  static Optimizer create(
+  public static Optimizer create(
       OptimizerOptions options, ParameterSet parameters, TensorScope scope, Backend backend) {
     return switch (options.kind()) {
       case ADAMW -> new AdamW(options, parameters, scope, backend);
@@ -39,7 +42,7 @@ abstract class Optimizer {
   }
 
   /** Returns the state: name to tensor, in a fixed order. */
-  Map<String, Tensor> state() {
+  public Map<String, Tensor> state() {
     return Collections.unmodifiableMap(state);
   }
 
@@ -50,7 +53,7 @@ abstract class Optimizer {
    * @param step number of the update, from 1
    * @param gradientScale factor on all gradients
    */
-  void step(float rate, long step, float gradientScale) {
+  public void step(float rate, long step, float gradientScale) {
     for (Parameter parameter : parameters.all()) {
       float decay = parameter.decays() ? options.weightDecay() : 0f;
       update(parameter, rate, decay, step, gradientScale);

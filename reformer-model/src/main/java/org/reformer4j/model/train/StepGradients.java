@@ -3,6 +3,7 @@ package org.reformer4j.model.train;
 import org.reformer4j.api.Backend;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.text.Windows;
@@ -17,19 +18,22 @@ final class StepGradients {
   private final Windows windows;
   private final BatchShape shape;
   private final long seed;
+  private final MemoryPolicy memory;
 
   /**
    * Prepares the passes.
    *
    * @param model has gradients
    * @param windows give T + 1 ids each
+   * @param options batch, seed and memory policy
    */
-  StepGradients(ReformerModel model, Windows windows, BatchShape shape, long seed) {
+  StepGradients(ReformerModel model, Windows windows, TrainingOptions options) {
     this.model = model;
     this.backend = model.backend();
     this.windows = windows;
-    this.shape = shape;
-    this.seed = seed;
+    this.shape = options.batch();
+    this.seed = options.seed();
+    this.memory = options.memory();
   }
 
   /**
@@ -44,7 +48,7 @@ final class StepGradients {
     for (int i = 0; i < accumulation; i++) {
       long pass = (step - 1) * accumulation + i;
       Batch batch = batch(pass);
-      CallOptions call = CallOptions.training(seed, pass);
+      CallOptions call = CallOptions.training(seed, pass).withMemory(memory);
       double loss = model.lossAndGradients(batch, call, 1f / accumulation);
       if (!Double.isFinite(loss)) {
         String layer = NonFiniteSearch.firstLayer(model, batch, call);
@@ -77,7 +81,7 @@ final class StepGradients {
   double secondsOfOnePass() {
     Batch batch = batch(0);
     long start = System.nanoTime();
-    model.lossAndGradients(batch, CallOptions.training(seed, 0), 0f);
+    model.lossAndGradients(batch, CallOptions.training(seed, 0).withMemory(memory), 0f);
     backend.synchronize();
     return (System.nanoTime() - start) * 1e-9;
   }

@@ -77,7 +77,7 @@ public final class Trainer implements AutoCloseable {
             train.fingerprint(),
             validation.length() == 0 ? 0 : validation.fingerprint());
     Windows windows = new Windows(train, options.batch().contextLength() + 1, options.seed());
-    this.gradients = new StepGradients(model, windows, options.batch(), options.seed());
+    this.gradients = new StepGradients(model, windows, options);
     this.metrics = new MetricsFile(output.resolve(METRICS_FILE));
     model.enableTraining();
     this.scope = backend.scope("optimizer");

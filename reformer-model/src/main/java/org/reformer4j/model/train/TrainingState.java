@@ -14,6 +14,7 @@ import java.util.TreeSet;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
@@ -48,7 +49,12 @@ final class TrainingState {
     String json() {
       try {
         ObjectNode json = JSON.createObjectNode();
-        json.set(OPTIONS, JSON.valueToTree(options));
+        ObjectNode course = JSON.valueToTree(options);
+        if (options.memory() == MemoryPolicy.RECOMPUTE) {
+          // As states were written before there was a choice, so that those can be resumed.
+          course.remove("memory");
+        }
+        json.set(OPTIONS, course);
         json.set("config", JSON.readTree(ConfigJson.toJson(config)));
         json.put("training text", Long.toHexString(trainText));
         json.put("held-out text", Long.toHexString(validationText));

@@ -1,0 +1,152 @@
+// Stages of LSH attention: hash, sort, attention forward and backward; and of local attention.
+#include "stages.h"
+
+namespace bench {
+namespace {
+
+constexpr int kChunk = 64;
+constexpr int kWindow = 2;  // own chunk and the one before
+constexpr int kTile = 16;   // queries of a block of the kernels that take every shape
+
+struct Shape {
+  int length, heads, head_size, rounds;
+
+  int64_t width() const { return int64_t{heads} * head_size; }
+  int64_t elements() const { return length * width(); }
+  int64_t keys() const { return int64_t{heads} * rounds * length; }
+  std::string text() const {
+    return "T=" + std::to_string(length) + " H=" + std::to_string(heads) + " K=" + std::to_string(head_size) +
+           " R=" + std::to_string(rounds);
+  }
+};
+
+// Buckets as Hugging Face chooses them: 2 T / 64, as two factors.
+std::vector<int32_t> factors_of(int length) {
+  int exponent = 1;
+  while ((2 << exponent) < 2 * length / kChunk) ++exponent;
+  return {1 << ((exponent + 1) / 2), 1 << ((exponent + 2) / 2)};
+}
+
+struct Tensors {
+  std::vector<void*> q, v, out, d_out, d_q, d_v;
+  std::vector<float*> lse;
+};
+
+// Attention on tokens sorted by `order`, or as they stand with one round where that is empty.
+void attention(Bench& bench, const Shape& s, int type, const std::vector<int32_t*>& order, const char* kind) {
+  const int64_t n = s.elements();
+  const int64_t size = type == RF_BF16 ? 2 : 4;
+  const int sets = Bench::sets_of(6 * n * size);
+  const bool lsh = !order.empty();
+  Tensors t;
+  const auto numbers = [&]() -> void* {
+    return type == RF_BF16 ? static_cast<void*>(bench.bf16_numbers(n)) : static_cast<void*>(bench.floats(n));
+  };
+  for (int i = 0; i < sets; ++i) {
+    t.q.push_back(numbers());
+    t.v.push_back(numbers());
+    t.d_out.push_back(numbers());
+    t.out.push_back(bench.allocate(size * n));
+    t.d_q.push_back(bench.allocate(size * n));
+    t.d_v.push_back(bench.allocate(size * n));
+    t.lse.push_back(static_cast<float*>(bench.allocate(int64_t{4} * s.heads * s.length)));
+  }
+  // Separate keys of local attention, whose gradients nobody reads here.
+  void* const keys = lsh ? nullptr : numbers();
+  void* const d_keys = lsh ? nullptr : bench.allocate(size * n);
+  const int32_t host[2] = {s.length, s.length};
+  int32_t* const sequences = static_cast<int32_t*>(bench.allocate(sizeof host));
+  require(rf_upload(bench.context, sequences, sizeof host, host, sizeof host, sizeof host, 1), "rf_upload");
+  void* const space = bench.allocate(
+      std::max(rf_attention_workspace(1, s.length, s.heads, s.head_size, s.rounds),
+               rf_attention_backward_workspace(1, s.length, s.heads, s.head_size, s.rounds)));
+  const int64_t tiles = int64_t{s.rounds} * s.length / kChunk * (kChunk / kTile);
+  const int64_t w = s.width();
+#define BENCH_ATTENTION(set)                                                                                 \
+  t.q[set], w, lsh ? t.q[set] : keys, w, t.v[set], w, type, lsh ? order[(set) % order.size()] : nullptr,     \
+      sequences, nullptr, nullptr, 1, s.length, s.heads, s.head_size, s.rounds, kChunk, 1, kWindow, 1,       \
+      lsh ? 1 : 0, tiles, BENCH_NO_DROPOUT
+  const double pairs = static_cast<double>(s.keys()) * kChunk * kWindow;
+  const double rows = static_cast<double>(n) * static_cast<double>(size);
+  const double rounds = s.rounds;
+  const double inputs = lsh ? 2 : 3;
+  // Per round the inputs once, partial outputs written and read again where rounds are merged.
+  const double forward_bytes = rows * (inputs * rounds + 2 * rounds - 1) + 4.0 * static_cast<double>(s.keys()) * (lsh ? 1 : 0);
+  const double backward_bytes = rows * ((inputs + 2) * rounds + inputs * (2 * rounds - 1));
+  const std::string name(kind);
+  const double share = type == RF_BF16 ? 0.6 : 0;
+  bench.print((name + " forward").c_str(), s.text(), {forward_bytes, 4 * pairs * s.head_size, share, s.rounds > 1 ? 2 : 1},
+              [&](int i) {
+                const size_t set = static_cast<size_t>(i % sets);
+                return rf_attention(bench.context, t.out[set], w, type, t.lse[set], BENCH_ATTENTION(set), space);
+              });
+  bench.print((name + " backward").c_str(), s.text(),
+              {backward_bytes, 10 * pairs * s.head_size, type == RF_BF16 ? 0.45 : 0, 3}, [&](int i) {
+                const size_t set = static_cast<size_t>(i % sets);
+                return rf_attention_backward(bench.context, t.d_q[set], w, d_keys, w, t.d_v[set], w, t.d_out[set],
+                                             w, t.out[set], w, type, t.lse[set], BENCH_ATTENTION(set), space);
+              });
+#undef BENCH_ATTENTION
+}
+
+// Hash and sort; leaves the sorted orders.
+std::vector<int32_t*> order_of(Bench& bench, const Shape& s) {
+  const std::vector<int32_t> factors = factors_of(s.length);
+  const int columns = (factors[0] + factors[1]) / 2;
+  const int64_t buckets = int64_t{factors[0]} * factors[1];
+  const std::string shape = s.text() + " " + std::to_string(factors[0]) + "x" + std::to_string(factors[1]);
+  const int sets = Bench::sets_of(2 * s.elements() + 4 * s.keys());
+  std::vector<void*> x;
+  std::vector<int32_t*> numbers, order;
+  for (int i = 0; i < sets; ++i) {
+    x.push_back(bench.bf16_numbers(s.elements()));
+    numbers.push_back(static_cast<int32_t*>(bench.allocate(4 * s.keys())));
+    order.push_back(static_cast<int32_t*>(bench.allocate(4 * s.keys())));
+  }
+  void* const rotations = bench.bytes(s.width() * columns * s.rounds);
+  const double keys = static_cast<double>(s.keys());
+  const auto hash = [&](int i) {
+    const size_t set = static_cast<size_t>(i % sets);
+    return rf_lsh_hash(bench.context, numbers[set], x[set], s.width(), RF_BF16, rotations, RF_I8, nullptr,
+                       nullptr, 1, s.length, s.heads, s.head_size, s.rounds, factors.data(), 2);
+  };
+  // Also where the table was cut: sorting needs numbers in every set.
+  for (int i = 0; i < sets; ++i) require(hash(i), "hash");
+  // The high half of each product is a second one of 8-bit integers, which run at twice the rate of bf16.
+  bench.print("hash, integer", shape,
+              {2.0 * static_cast<double>(s.elements()) + 4 * keys,
+               2.0 * static_cast<double>(s.elements()) * columns * s.rounds * 2, 0.5, 1, 2 * kFlops},
+              hash);
+  const int64_t segments = int64_t{s.heads} * s.rounds;
+  void* const space = bench.allocate(rf_lsh_sort_workspace(segments, s.length, buckets));
+  const bool one_digit = buckets < 1024;
+  const auto sort = [&](int i) {
+    const size_t set = static_cast<size_t>(i % sets);
+    return rf_lsh_sort(bench.context, order[set], numbers[set], segments, s.length, buckets, nullptr, 1, space);
+  };
+  for (int i = 0; i < sets; ++i) require(sort(i), "sort");
+  bench.print("sort", shape, {(one_digit ? 12.0 : 32.0) * keys, 0, 0.25, one_digit ? 3 : 6}, sort);
+  return order;
+}
+
+}  // namespace
+
+void lsh(Bench& bench, int length, int heads, int head_size, int rounds) {
+  if (!bench.time_left()) return;
+  const Shape shape = {length, heads, head_size, rounds};
+  bench.attempt("LSH layer " + shape.text(), [&] {
+    const std::vector<int32_t*> order = order_of(bench, shape);
+    attention(bench, shape, RF_BF16, order, "LSH attention, bf16,");
+    if (rounds == 1) attention(bench, shape, RF_BF16, {}, "local attention, bf16,");
+    bench.release();
+  });
+}
+
+void generic_attention(Bench& bench, int length, int heads, int head_size, int rounds) {
+  if (!bench.time_left()) return;
+  const Shape shape = {length, heads, head_size, rounds};
+  attention(bench, shape, RF_F32, order_of(bench, shape), "LSH attention, float,");
+  bench.release();
+}
+
+}  // namespace bench

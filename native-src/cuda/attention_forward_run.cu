@@ -1,0 +1,114 @@
+// What         LSH attention on tensor cores for the published window, chunks of 64 that see themselves and the one
+//              before: the formulas of attention_forward.cu.
+// Shapes       queries, values of bfloat16 [B*T, H*K], K 64 or 128; out of either type; lse [B, H, T].
+// Grid         a block of four warps walks over a run of up to 8 neighbouring chunks of one round.
+// Memory       a ring of three tiles of rows and three of values, gathered by cp.async one chunk ahead, so a run of L
+//              chunks reads 2 (L + 1) tiles; keys are never built, their factor scales the scores. Rounds before
+//              the last leave bfloat16 results and log-sum-exps, the last one combines them with its own. Shared 57 KB
+//              for K = 64 and 107 KB for K = 128.
+// Determinism  the chunk before, then the own one; rounds in their order; the bits do not depend on the runs.
+// Reference    org.reformer4j.reference.ChunkedAttention, AttentionHeads
+// Measured     not yet run on a card
+#include "attention_forward_fast.cuh"
+
+namespace rf {
+namespace {
+
+template <int SIZE, bool DROPOUT>
+__global__ void __launch_bounds__(kForwardThreads, SIZE == 64 ? 3 : 2)
+    attention_run_kernel(Attention a, AttentionForward g) {
+  constexpr int kTile = kTileElements<SIZE>;
+  RF_DYNAMIC_SHARED(uint16_t, memory);
+  const Shared<uint16_t> queries = memory;
+  const Shared<uint16_t> values = memory + 3 * kTile;
+  const Shared<float> words = shared_cast<float>(memory + 6 * kTile);
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
+  const int in_round = static_cast<int>(blockIdx.x) * g.run;
+  const int begin = own_block(p, g, in_round);
+  if (begin < 0) {
+    return;
+  }
+  // Step i is chunk begin - 1 + i of the ring; the first is there for its keys only. A sequence of one chunk sees
+  // only itself.
+  const int steps = p.whole ? 1 : min(g.run, p.per_round / p.chunk - in_round);
+  auto chunk = [&](int step) {
+    return p.whole ? (step == 1 ? 0 : -1) : step > steps ? -1 : chunk_at(p, begin - 1, step);
+  };
+  auto gather = [&](int step) {
+    const Shared<int> tokens = key_rows(words, step).tokens;
+    gather_tile<SIZE, kForwardThreads>(p, a.queries, tokens, queries + step % 3 * kTile);
+    gather_tile<SIZE, kForwardThreads>(p, a.values, tokens, values + step % 3 * kTile);
+  };
+  {
+    const int step = static_cast<int>(threadIdx.x) / kTileTokens;
+    const int row = static_cast<int>(threadIdx.x) % kTileTokens;
+    key_rows(words, step).tokens[row] = chunk(step) < 0 ? -1 : token_in_block(a, p, chunk(step), row);
+  }
+  __syncthreads();
+  gather(0);
+  gather(1);
+  copy_async_commit();
+  put_rows(fetch_rows(a, p, chunk(2), key_rows(words, 0).tokens), key_rows(words, 2), key_rows(words, 0));
+  put_rows(fetch_rows(a, p, chunk(2), key_rows(words, 1).tokens), key_rows(words, 2), key_rows(words, 1));
+  copy_async_wait<0>();
+  __syncthreads();
+  put_factors<SIZE, kForwardThreads>(a, queries, key_rows(words, 0).factors, kLog2E);
+  Softmax<SIZE> x;
+  for (int step = 1; step <= steps; ++step) {
+    const KeyRows rows = key_rows(words, step);
+    const Shared<uint16_t> query_tile = queries + step % 3 * kTile;
+    const Shared<uint16_t> before_values = values + (step - 1) % 3 * kTile;
+    copy_async_wait<0>();
+    __syncthreads();
+    put_factors<SIZE, kForwardThreads>(a, query_tile, rows.factors, kLog2E);
+    if (step < steps) {
+      gather(step + 1);
+    }
+    copy_async_commit();
+    const int fetched = fetch_rows(a, p, chunk(step + 2), key_rows(words, step + 1).tokens);
+    const int round = p.whole ? 0 : g.round;
+    clear<SIZE>(x);
+    if (!p.whole) {
+      const uint32_t kept = DROPOUT ? kept_bits(a, p, rows.tokens, round, 0) : 0;
+      attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, key_rows(words, step - 1),
+                            queries + (step - 1) % 3 * kTile, before_values, kept);
+    }
+    // Everybody has written factors, and is done with the values of the chunk before.
+    __syncthreads();
+    const uint32_t kept =
+        DROPOUT ? kept_bits(a, p, rows.tokens, round, p.whole ? 0 : kTileTokens) : 0;
+    attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, rows, query_tile, values + step % 3 * kTile,
+                          kept);
+    write_block<SIZE>(a, p, g, x, rows.tokens, before_values);
+    put_rows(fetched, key_rows(words, step + 2), key_rows(words, step + 1));
+  }
+}
+
+template <int SIZE, bool DROPOUT>
+int launch(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
+  constexpr int kBytes = 6 * kTileElements<SIZE> * 2 + 4 * kKeyRowWords * 4;
+  const auto kernel = attention_run_kernel<SIZE, DROPOUT>;
+  if (const int status =
+          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
+    return status;
+  }
+  RF_LAUNCH((attention_run_kernel<SIZE, DROPOUT>), grid, dim3(kForwardThreads), kBytes, stream, a, g);
+  return static_cast<int>(cudaGetLastError());
+}
+
+template <int SIZE>
+int launch_size(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
+  return a.dropout.threshold != 0 ? launch<SIZE, true>(a, g, grid, stream)
+                                  : launch<SIZE, false>(a, g, grid, stream);
+}
+
+}  // namespace
+
+int launch_run_forward(const Attention& a, const AttentionForward& g, int64_t blocks, int heads,
+                       cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(ceil_div(blocks, g.run)), static_cast<unsigned>(heads),
+                  static_cast<unsigned>(a.batch));
+  return a.size == 64 ? launch_size<64>(a, g, grid, stream) : launch_size<128>(a, g, grid, stream);
+}
+
+}  // namespace rf

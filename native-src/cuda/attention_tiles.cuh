@@ -1,0 +1,130 @@
+// What the fast paths of attention share: blocks of 64 tokens, and their rows in shared memory.
+#ifndef REFORMER_ATTENTION_TILES_CUH
+#define REFORMER_ATTENTION_TILES_CUH
+
+#include "attention.cuh"
+
+namespace rf {
+
+constexpr int kTileTokens = 64;  // places of a block, as queries and as keys
+constexpr int kMaxRun = 8;       // neighbouring chunks that one thread block takes, at most
+constexpr float kLog2E = 1.4426950408889634f;
+
+// A tile of 64 gathered rows as bfloat16; as floats it is a staging tile for results.
+template <int SIZE>
+constexpr int kRowPitch = SIZE + 8;
+template <int SIZE>
+constexpr int kTileElements = kTileTokens * kRowPitch<SIZE>;
+
+// How the launches of an attention are cut.
+struct FastBlocks {
+  int64_t blocks;  // most blocks of a sequence in a round
+  int rounds;
+  bool runs;  // whether the kernels for the published window serve
+};
+
+inline FastBlocks fast_blocks(const Attention& a, int64_t tiles) {
+  // Where all sequences are one chunk there is one round, else the tiles of 16 rows are those of a sequence of
+  // several chunks.
+  const bool all_whole = tiles * kAttentionTile <= a.chunk;
+  const int rounds = all_whole || a.order == nullptr ? 1 : a.rounds;
+  return {ceil_div(tiles, int64_t{rounds} * (kTileTokens / kAttentionTile)), rounds,
+          a.shared && a.chunk == kTileTokens && a.before == 1 && a.window_chunks == 2};
+}
+
+// Two waves of thread blocks before runs grow.
+inline int chunks_per_run(int64_t blocks, int processors) {
+  const int64_t most = blocks / (2 * processors);
+  return static_cast<int>(most < 1 ? 1 : most > kMaxRun ? kMaxRun : most);
+}
+
+inline int64_t alignment_of(const Matrix& m) {
+  return static_cast<int64_t>(reinterpret_cast<uintptr_t>(m.data)) | m.stride * type_bytes(m.type);
+}
+
+__device__ __forceinline__ int blocks_per_chunk(const Places& p) {
+  return (p.chunk + kTileTokens - 1) / kTileTokens;
+}
+
+// The token at a row of a block, -1 where there is none.
+__device__ __forceinline__ int token_in_block(const Attention& a, const Places& p, int block, int row) {
+  const int per_chunk = blocks_per_chunk(p);
+  const int i = block % per_chunk * kTileTokens + row;
+  return i < p.chunk ? token_at(a, p, block / per_chunk * p.chunk + i) : -1;
+}
+
+// Whether a block has no token at all; a chunk that is cut into several blocks has no rest.
+__device__ __forceinline__ bool is_empty_block(const Places& p, int block) {
+  return block * kTileTokens % p.per_round >= p.length;
+}
+
+// The block of the round that a thread block of the launch begins with, -1 where it has none. `first` counts
+// blocks from the round's start.
+template <class Part>
+__device__ __forceinline__ int own_block(const Places& p, const Part& part, int first) {
+  const int per_round = p.per_round / p.chunk * blocks_per_chunk(p);
+  if (first >= per_round || (p.whole && !part.last)) {
+    return -1;
+  }
+  const int block = (p.whole ? 0 : part.round * per_round) + first;
+  return is_empty_block(p, block) ? -1 : block;
+}
+
+// Starts to copy the rows of 64 tokens; absent ones are zero, since 0 * NaN is not. Eight threads share a
+// row, so a quarter of a warp writes to all banks.
+template <int SIZE, int THREADS = 256>
+__device__ __forceinline__ void gather_tile(const Places& p, const Matrix& source, Shared<int> tokens,
+                                            Shared<uint16_t> tile) {
+  const int part = static_cast<int>(threadIdx.x) % 8 * 8;
+#pragma unroll
+  for (int pass = 0; pass < kTileTokens * 8 / THREADS; ++pass) {
+    const int row = static_cast<int>(threadIdx.x) / 8 + pass * (THREADS / 8);
+    const int token = tokens[row];
+    const int64_t from = (p.first_row + token) * source.stride + p.first_column + part;
+#pragma unroll
+    for (int column = 0; column < SIZE; column += 64) {
+      const Shared<uint16_t> to = tile + (row * kRowPitch<SIZE> + part + column);
+      if (token >= 0) {
+        copy_async16(to, static_cast<const uint16_t*>(source.data) + from + column);
+      } else {
+        *shared_cast<uint4>(to) = make_uint4(0, 0, 0, 0);
+      }
+    }
+  }
+}
+
+__device__ __forceinline__ float square_sum(uint32_t word) {
+  const float low = __uint_as_float(word << 16);
+  const float high = __uint_as_float(word & 0xffff0000u);
+  return fmaf(high, high, mul(low, low));
+}
+
+// The factors that make keys of the rows of a tile, times `unit`; eight threads share a row.
+template <int SIZE, int THREADS = 256>
+__device__ __forceinline__ void put_factors(const Attention& a, Shared<uint16_t> tile,
+                                            Shared<float> factors, float unit = 1.0f) {
+  const int part = static_cast<int>(threadIdx.x) % 8 * 8;
+#pragma unroll
+  for (int pass = 0; pass < kTileTokens * 8 / THREADS; ++pass) {
+    const int row = static_cast<int>(threadIdx.x) / 8 + pass * (THREADS / 8);
+    float sum = 0.0f;
+    if (a.shared) {
+#pragma unroll
+      for (int column = 0; column < SIZE; column += 64) {
+        const uint4 q = *shared_cast<uint4>(tile + (row * kRowPitch<SIZE> + part + column));
+        sum = add(sum, add(add(square_sum(q.x), square_sum(q.y)), add(square_sum(q.z), square_sum(q.w))));
+      }
+#pragma unroll
+      for (int distance = 1; distance < 8; distance *= 2) {
+        sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
+      }
+    }
+    if (part == 0) {
+      factors[row] = mul(key_factor(a, sum), unit);
+    }
+  }
+}
+
+}  // namespace rf
+
+#endif

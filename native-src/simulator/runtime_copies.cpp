@@ -1,0 +1,155 @@
+// Copies, pinned host memory and events. A copy out of pinned memory is put off until something uses the
+// device or waits for it, so that a buffer that is filled again too early gives wrong results here, too.
+#include <cstdlib>
+#include <cstring>
+
+#include "runtime_device.h"
+#include "runtime_state.h"
+
+using sim::Device;
+using sim::device;
+using sim::finish;
+
+struct CUevent_st {
+  // Number of copies that had been queued when the event was recorded.
+  uint64_t copies;
+};
+
+namespace {
+
+using Lock = std::lock_guard<std::mutex>;
+
+uintptr_t number(const void* address) { return reinterpret_cast<uintptr_t>(address); }
+
+// Bytes from the first to behind the last one of a matrix with a pitch.
+size_t extent(size_t pitch, size_t width, size_t height) {
+  return width == 0 || height == 0 ? 0 : pitch * (height - 1) + width;
+}
+
+void run(const Device::Copy& copy) {
+  for (size_t row = 0; row < copy.height; ++row) {
+    std::memcpy(static_cast<char*>(copy.target) + row * copy.target_pitch,
+                static_cast<const char*>(copy.source) + row * copy.source_pitch, copy.width);
+  }
+}
+
+cudaError_t copy_rows(const Device::Copy& copy, cudaMemcpyKind kind) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  if (copy.width > copy.target_pitch || copy.width > copy.source_pitch) {
+    return finish(cudaErrorInvalidValue);
+  }
+  const bool to_device = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
+  const bool from_device = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
+  const size_t read = extent(copy.source_pitch, copy.width, copy.height);
+  if (to_device &&
+      !device().holds(copy.target, extent(copy.target_pitch, copy.width, copy.height))) {
+    return finish(cudaErrorInvalidValue);
+  }
+  if (from_device && !device().holds(copy.source, read)) {
+    return finish(cudaErrorInvalidValue);
+  }
+  if (kind == cudaMemcpyHostToDevice && device().pinned(copy.source, read)) {
+    device().copies.push_back(copy);
+    return cudaSuccess;
+  }
+  device().run_copies();
+  run(copy);
+  return cudaSuccess;
+}
+
+}  // namespace
+
+namespace sim {
+
+bool Device::pinned(const void* address, size_t bytes) const {
+  auto next = host.upper_bound(number(address));
+  if (next == host.begin()) return false;
+  const auto& [begin, size] = *--next;
+  const size_t offset = number(address) - begin;
+  return offset <= size && bytes <= size - offset;
+}
+
+void Device::run_copies(uint64_t until) {
+  while (!copies.empty() && copies_done < until) {
+    run(copies.front());
+    copies.pop_front();
+    ++copies_done;
+  }
+}
+
+void run_queued_copies() {
+  Lock lock(device().mutex);
+  device().run_copies();
+}
+
+}  // namespace sim
+
+cudaError_t cudaHostAlloc(void** address, size_t bytes, unsigned int) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  *address = bytes == 0 ? nullptr : std::malloc(bytes);
+  if (*address == nullptr) return finish(cudaErrorMemoryAllocation);
+  device().host[number(*address)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFreeHost(void* address) {
+  Lock lock(device().mutex);
+  if (address == nullptr) return cudaSuccess;
+  device().run_copies();
+  if (device().host.erase(number(address)) == 0) return finish(cudaErrorInvalidValue);
+  std::free(address);
+  return finish(device().status());
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  *event = new CUevent_st{0};
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  event->copies = device().copies_done + device().copies.size();
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  device().run_copies(event->copies);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source,
+                              size_t source_pitch, size_t width, size_t height, cudaMemcpyKind kind,
+                              cudaStream_t) {
+  // The largest pitch of a device (cudaDevAttrMaxPitch).
+  if (target_pitch > INT32_MAX || source_pitch > INT32_MAX) {
+    Lock lock(device().mutex);
+    return finish(cudaErrorInvalidPitchValue);
+  }
+  return copy_rows({target, target_pitch, source, source_pitch, width, height}, kind);
+}
+
+cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t) {
+  return copy_rows({target, bytes, source, bytes, bytes, 1}, kind);
+}
+
+cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  if (!device().holds(target, bytes)) return finish(cudaErrorInvalidValue);
+  device().run_copies();
+  std::memset(target, value, bytes);
+  return cudaSuccess;
+}

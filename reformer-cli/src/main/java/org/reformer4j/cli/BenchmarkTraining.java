@@ -1,0 +1,64 @@
+package org.reformer4j.cli;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Random;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.TensorScope;
+import org.reformer4j.model.Batch;
+import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.Parameter;
+import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.train.Optimizer;
+import org.reformer4j.model.train.OptimizerOptions;
+
+/** Whole training steps of a model on random tokens: loss, gradients, their norm, AdamW. */
+final class BenchmarkTraining implements AutoCloseable {
+  private static final float RATE = 1e-4f;
+
+  private final ReformerModel model;
+  private final Backend backend;
+  private final TensorScope scope;
+  private final Optimizer optimizer;
+  private long step;
+
+  BenchmarkTraining(ReformerModel model) {
+    this.model = model;
+    this.backend = model.backend();
+    model.enableTraining();
+    this.scope = backend.scope("optimizer");
+    this.optimizer = Optimizer.create(OptimizerOptions.adamW(), model.parameters(), scope, backend);
+  }
+
+  /** Does a step and waits for it. */
+  void step(Batch batch, int rounds) {
+    model.parameters().zeroGradients(backend);
+    model.lossAndGradients(batch, CallOptions.training(0, step).withNumHashes(rounds), 1f);
+    double squares = 0;
+    for (Parameter parameter : model.parameters().all()) {
+      squares += backend.sumOfSquares(parameter.gradient());
+    }
+    double norm = Math.sqrt(squares);
+    step++;
+    optimizer.step(RATE, step, norm > 1 ? (float) (1 / norm) : 1f);
+    backend.synchronize();
+  }
+
+  @Override
+  public void close() {
+    scope.close();
+  }
+
+  /** Returns random tokens that predict each other. */
+  static Batch batch(int sequences, int length, int vocabulary) {
+    int[] ids = new Random(7).ints((long) sequences * length, 0, vocabulary).toArray();
+    return Batch.of(ids, length).withCausalLabels(ids);
+  }
+
+  static void put(ObjectNode entry, BenchmarkTimer.Timing timing) {
+    entry.put("seconds", timing.seconds());
+    entry.put("seconds_fastest", timing.fastest());
+    entry.put("seconds_slowest", timing.slowest());
+    entry.put("repeats", timing.repeats());
+    entry.put("warm", timing.warm());
+  }
+}

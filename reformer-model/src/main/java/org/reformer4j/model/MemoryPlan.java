@@ -1,0 +1,155 @@
+package org.reformer4j.model;
+
+import java.util.Arrays;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.api.Tensor;
+
+/** What each layer of a pass keeps for its backward pass. */
+final class MemoryPlan {
+  /** For passes without a way back. */
+  static final MemoryPlan NOTHING = new MemoryPlan(null);
+
+  /** A level per layer, none of them AUTO; null if nothing comes back. */
+  private final MemoryPolicy[] levels;
+
+  private MemoryPlan(MemoryPolicy[] levels) {
+    this.levels = levels;
+  }
+
+  /** Returns the same level for all layers. */
+  static MemoryPlan uniform(int layers, MemoryPolicy level) {
+    if (level == MemoryPolicy.AUTO) {
+      throw new IllegalArgumentException("AUTO is no level: use MemoryPlan.within");
+    }
+    MemoryPolicy[] levels = new MemoryPolicy[layers];
+    Arrays.fill(levels, level);
+    return new MemoryPlan(levels);
+  }
+
+  /**
+   * Returns the levels that fit into a number of bytes: level after level, within a level from the
+   * last layer to the first.
+   *
+   * @param size what a layer keeps at which level
+   * @param bytes for everything that is kept
+   */
+  static MemoryPlan within(KeptBytes size, long bytes) {
+    int layers = size.layers();
+    MemoryPlan plan = uniform(layers, MemoryPolicy.RECOMPUTE);
+    long used = plan.bytes(size);
+    for (MemoryPolicy level : MemoryPolicy.values()) {
+      for (int layer = layers - 1; layer >= 0 && level != MemoryPolicy.AUTO; layer--) {
+        long more = size.of(layer, level) - size.of(layer, plan.levels[layer]);
+        if (used + more > bytes) {
+          return plan;
+        }
+        used += more;
+        plan.levels[layer] = level;
+      }
+    }
+    return plan;
+  }
+
+  /** Returns the bytes that all layers keep. */
+  long bytes(KeptBytes size) {
+    long sum = 0;
+    for (int layer = 0; layer < levels.length; layer++) {
+      sum += size.of(layer, levels[layer]);
+    }
+    return sum;
+  }
+
+  /** Returns the level of a layer. */
+  MemoryPolicy level(int layer) {
+    return levels[layer];
+  }
+
+  /** Returns whether a layer keeps its order; on a float stream it must. */
+  boolean keepsOrder(int layer, Tensor stream) {
+    return levels != null
+        && (stream.type() != DType.FIXED || keeps(layer, MemoryPolicy.KEEP_ORDER));
+  }
+
+  boolean keepsFeedForward(int layer) {
+    return keeps(layer, MemoryPolicy.KEEP_FEED_FORWARD);
+  }
+
+  boolean keepsAttention(int layer) {
+    return keeps(layer, MemoryPolicy.KEEP_ATTENTION);
+  }
+
+  private boolean keeps(int layer, MemoryPolicy level) {
+    return levels != null && levels[layer].compareTo(level) >= 0;
+  }
+
+  /**
+   * The formula of what layers keep, with N = B*T rows: an order 4 H R N bytes, results e D N for
+   * the feed-forward, and e (D + H K) N + 4 H N for attention, e being the bytes of an activation.
+   *
+   * @param config the model's
+   * @param sequences rows of the batch
+   * @param hash rounds R
+   * @param streams type of the residual streams
+   * @param activations type of the branches' results
+   */
+  record KeptBytes(
+      ReformerConfig config, Sequences sequences, HashSpec hash, DType streams, DType activations) {
+    int layers() {
+      return config.numHiddenLayers();
+    }
+
+    long of(int layer, MemoryPolicy level) {
+      long rows = sequences.rows();
+      long heads = config.numAttentionHeads();
+      long bytes = 0;
+      if (sorts(layer)
+          && (streams != DType.FIXED || level.compareTo(MemoryPolicy.KEEP_ORDER) >= 0)) {
+        bytes += rows * heads * hash.rounds() * DType.I32.bytes();
+      }
+      if (level.compareTo(MemoryPolicy.KEEP_FEED_FORWARD) >= 0) {
+        bytes += rows * config.hiddenSize() * activations.bytes();
+      }
+      if (level.compareTo(MemoryPolicy.KEEP_ATTENTION) >= 0) {
+        bytes += rows * (config.hiddenSize() + config.allHeadSize()) * activations.bytes();
+        bytes += rows * heads * DType.F32.bytes();
+      }
+      return bytes;
+    }
+
+    private boolean sorts(int layer) {
+      boolean sorts = false;
+      for (int b = 0; b < sequences.batch(); b++) {
+        sorts |= sequences.slots(b) > config.lshAttnChunkLength();
+      }
+      return sorts && config.attnLayers().get(layer) == AttentionKind.LSH;
+    }
+
+    /**
+     * Returns what a step needs besides parameters, gradients and what is kept: the streams and
+     * their gradients, the largest branch or chunk of the head, and what a device needs for the
+     * rounds of attention.
+     */
+    long step() {
+      long rows = sequences.rows();
+      long d = config.hiddenSize();
+      long w = config.allHeadSize();
+      long v = config.vocabSize();
+      long f = config.feedForwardSize();
+      long heads = config.numAttentionHeads();
+      long rounds = hash.rounds();
+      // Streams, gradients; ids, positions, targets, mask; head mask.
+      long constant = rows * (4 * d + 4) + heads;
+      // Norm and result; projections, output and all their gradients.
+      long attention = rows * (2 * d + 8 * w + heads);
+      long sorting = rows * heads * rounds + w * rounds * hash.rotationColumns();
+      long chunk = FeedForwardBranch.chunkRows(config);
+      long feedForward = rows * 4 * d + Math.min(chunk, rows) * 3 * f;
+      long head = Math.min(LmHead.chunkRows(config), rows) * (4 * d + v + 1);
+      long device = rows * w * rounds * 3;
+      long branch = Math.max(attention + sorting + device, Math.max(feedForward, head));
+      return Float.BYTES * (constant + branch);
+    }
+  }
+}

@@ -57,15 +57,16 @@ void attention(Bench& bench, const Shape& s, int type, const std::vector<int32_t
   const int32_t host[2] = {s.length, s.length};
   int32_t* const sequences = static_cast<int32_t*>(bench.allocate(sizeof host));
   require(rf_upload(bench.context, sequences, sizeof host, host, sizeof host, sizeof host, 1), "rf_upload");
+  const int fast = rf_attention_fast(type, s.head_size, kChunk, s.width() * size);
   void* const space = bench.allocate(
-      std::max(rf_attention_workspace(1, s.length, s.heads, s.head_size, s.rounds),
-               rf_attention_backward_workspace(1, s.length, s.heads, s.head_size, s.rounds)));
+      std::max(rf_attention_workspace(1, s.length, s.heads, s.head_size, s.rounds, s.heads, fast),
+               rf_attention_backward_workspace(1, s.length, s.heads, s.head_size, s.rounds, type, s.heads, fast)));
   const int64_t tiles = int64_t{s.rounds} * s.length / kChunk * (kChunk / kTile);
   const int64_t w = s.width();
 #define BENCH_ATTENTION(set)                                                                                 \
   t.q[set], w, lsh ? t.q[set] : keys, w, t.v[set], w, type, lsh ? order[(set) % order.size()] : nullptr,     \
       sequences, nullptr, nullptr, 1, s.length, s.heads, s.head_size, s.rounds, kChunk, 1, kWindow, 1,       \
-      lsh ? 1 : 0, tiles, BENCH_NO_DROPOUT
+      lsh ? 1 : 0, tiles, s.heads, BENCH_NO_DROPOUT
   const double pairs = static_cast<double>(s.keys()) * kChunk * kWindow;
   const double rows = static_cast<double>(n) * static_cast<double>(size);
   const double rounds = s.rounds;

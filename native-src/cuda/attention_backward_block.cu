@@ -8,7 +8,7 @@
 // Memory       per pair of blocks two tiles of 64 rows, by cp.async through the sorted list, one step ahead; a
 //              tile is read once by each block of a window, which the L2 serves while neighbours run together.
 //              Rounds before the last leave bfloat16 partial results, the last one adds them and writes the
-//              gradients. Shared 96 KB for K = 64 and 159 KB for K = 128.
+//              gradients. Shared 96 KB for K = 64 and 160 KB for K = 128.
 // Determinism  blocks of the window in their order, then rounds in their order; no atomics.
 // Reference    org.reformer4j.reference.ChunkedAttention, KeyRule, AttentionHeads
 // Measured     not yet run on a card

@@ -11,6 +11,7 @@ public final class KernelArguments {
   private static final DType[] STREAM = {DType.F32, DType.FIXED};
   private static final String MATRIX = "[N, D]";
   private static final String ROW = "[D]";
+  private static final String HEADS = "[N, H*K]";
   private static final String ANY = "[any]";
 
   /** For backends that compute on F32 activations. */
@@ -233,7 +234,8 @@ public final class KernelArguments {
   }
 
   /**
-   * Checks what forward and backward pass of an attention share; activations are of one type.
+   * Checks what forward and backward pass of an attention share. Queries, keys and values have one
+   * type, and a BF16 output needs BF16 queries.
    *
    * @param op the operation, for the messages
    * @param shared whether the queries are the keys (LSH attention)
@@ -250,12 +252,12 @@ public final class KernelArguments {
       Tensor headMask,
       AttentionSpec spec) {
     long rows = spec.sequences().rows();
-    String first = shared ? "queryKeys" : "queries";
-    Arguments.oneOf(op, first, queries, "[N, H*K]", activations);
-    heads(op, first, queries, queries, spec);
-    heads(op, "keys", keys, queries, spec);
-    heads(op, "values", values, queries, spec);
-    heads(op, "out", out, queries, spec);
+    String name = shared ? "queryKeys" : "queries";
+    Arguments.oneOf(op, name, queries, HEADS, activations);
+    heads(op, name, queries, queries.type(), spec);
+    heads(op, "keys", keys, queries.type(), spec);
+    heads(op, "values", values, queries.type(), spec);
+    product(op, "out", out, queries);
     Arguments.flat(op, "lse", lse, DType.F32, "[B, H, T]", rows * spec.heads());
     if (keyMask != null) {
       Arguments.flat(op, "keyMask", keyMask, DType.I32, "[B, T]", rows);
@@ -266,25 +268,24 @@ public final class KernelArguments {
   }
 
   /**
-   * Checks the gradients of an attention; they are of the inputs' type.
+   * Checks the gradients of an attention. They all have the type of its output.
    *
    * @param op the operation, for the messages
    * @param shared whether the queries are the keys (LSH attention)
-   * @param queries the queries
    */
   public static void attentionGradients(
       String op,
       boolean shared,
-      Tensor queries,
       Tensor dQueries,
       Tensor dKeys,
       Tensor dValues,
       Tensor dOut,
+      Tensor out,
       AttentionSpec spec) {
-    heads(op, "dOut", dOut, queries, spec);
-    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, queries, spec);
-    heads(op, "dKeys", dKeys, queries, spec);
-    heads(op, "dValues", dValues, queries, spec);
+    heads(op, "dOut", dOut, out.type(), spec);
+    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, out.type(), spec);
+    heads(op, "dKeys", dKeys, out.type(), spec);
+    heads(op, "dValues", dValues, out.type(), spec);
   }
 
   /** Checks the order of an LSH attention; none is needed where all sequences are short. */
@@ -300,10 +301,8 @@ public final class KernelArguments {
     }
   }
 
-  private static void heads(
-      String op, String name, Tensor tensor, Tensor queries, AttentionSpec spec) {
-    Arguments.matrix(
-        op, name, tensor, queries.type(), "[N, H*K]", spec.sequences().rows(), spec.width());
+  private static void heads(String op, String name, Tensor tensor, DType type, AttentionSpec spec) {
+    Arguments.matrix(op, name, tensor, type, HEADS, spec.sequences().rows(), spec.width());
   }
 
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */

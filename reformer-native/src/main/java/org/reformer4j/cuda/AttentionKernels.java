@@ -1,5 +1,6 @@
 package org.reformer4j.cuda;
 
+import java.util.List;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
@@ -12,11 +13,11 @@ import org.reformer4j.api.Tensor;
 final class AttentionKernels {
   private static final int MAX_HEAD_SIZE = 128;
 
-  /** Most bytes that partial results of rounds take, where one head needs no more. */
-  private static final long ROUND_BYTES = 512L << 20;
-
   /** Queries of a block of the kernels. */
   private static final int TILE = 16;
+
+  /** Most bytes of results of rounds that wait for the last round. */
+  private static final long GROUP_BYTES = 256L << 20;
 
   private final Device device;
   private final CudaMemory memory;
@@ -98,20 +99,18 @@ final class AttentionKernels {
     Sequences all = spec.sequences();
     Dropout dropout = spec.dropout();
     long table = sequences.address(in.op(), all);
-    int fast = fast(spec, q, k, v, Rows.NONE);
-    int group = headsPerGroup(in, 2L * spec.headSize() + Float.BYTES);
-    long workspace =
-        memory.workspace(
-            device
-                .kernels()
-                .rf_attention_workspace(
-                    all.batch(),
-                    all.stride(),
-                    spec.heads(),
-                    spec.headSize(),
-                    in.rounds(),
-                    group,
-                    fast));
+    long bytes =
+        device
+            .kernels()
+            .rf_attention_workspace(
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                headsPerGroup(in),
+                fast(in, List.of(in.queries(), in.keys(), in.values())));
+    long workspace = memory.workspace(bytes);
     int status =
         device
             .kernels()
@@ -143,7 +142,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
-                group,
+                headsPerGroup(in),
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -164,7 +163,7 @@ final class AttentionKernels {
       Tensor lse) {
     check(in, out, lse);
     KernelArguments.attentionGradients(
-        in.op(), in.shared(), in.queries(), dQueries, dKeys, dValues, dOut, in.spec());
+        in.op(), in.shared(), dQueries, dKeys, dValues, dOut, out, in.spec());
     Rows dQ = Rows.of(memory, dQueries);
     Rows dK = in.shared() ? Rows.NONE : Rows.of(memory, dKeys);
     Rows dV = Rows.of(memory, dValues);
@@ -182,21 +181,19 @@ final class AttentionKernels {
     Sequences all = spec.sequences();
     Dropout dropout = spec.dropout();
     long table = sequences.address(in.op(), all);
-    int fast = fast(spec, q, k, v, dO);
-    int group = headsPerGroup(in, 4L * spec.headSize());
-    long workspace =
-        memory.workspace(
-            device
-                .kernels()
-                .rf_attention_backward_workspace(
-                    all.batch(),
-                    all.stride(),
-                    spec.heads(),
-                    spec.headSize(),
-                    in.rounds(),
-                    dO.type(),
-                    group,
-                    fast));
+    long bytes =
+        device
+            .kernels()
+            .rf_attention_backward_workspace(
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                dO.type(),
+                headsPerGroup(in),
+                fast(in, List.of(in.queries(), in.keys(), in.values(), dOut)));
+    long workspace = memory.workspace(bytes);
     int status =
         device
             .kernels()
@@ -236,7 +233,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
-                group,
+                headsPerGroup(in),
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -248,7 +245,7 @@ final class AttentionKernels {
   }
 
   /**
-   * Returns whether the tensor cores take an attention.
+   * Returns whether the kernels for tensor cores take an attention whose rows are aligned.
    *
    * @param type of the activations
    */
@@ -259,25 +256,24 @@ final class AttentionKernels {
         != 0;
   }
 
-  /** The same for rows in memory, of which the kernels ask more alignment: 0 or 1. */
-  private int fast(AttentionSpec spec, Rows q, Rows k, Rows v, Rows dOut) {
+  /** Whether the kernels for tensor cores take it: 0 or 1. */
+  private int fast(Inputs in, List<Tensor> tensors) {
     long alignment = 0;
-    for (Rows rows : new Rows[] {q, k, v, dOut}) {
-      alignment |= rows.address() | rows.stride() * Short.BYTES;
+    for (Tensor tensor : tensors) {
+      alignment |= memory.address(tensor) | tensor.rowStride() * tensor.type().bytes();
     }
+    AttentionSpec spec = in.spec();
     return device
         .kernels()
-        .rf_attention_fast(q.type(), spec.headSize(), spec.chunkLength(), alignment);
+        .rf_attention_fast(
+            ElementTypes.code(in.queries()), spec.headSize(), spec.chunkLength(), alignment);
   }
 
-  /**
-   * Heads whose partial results of rounds fit into {@link #ROUND_BYTES}, at least one.
-   *
-   * @param bytes of a token, head and round
-   */
-  private static int headsPerGroup(Inputs in, long bytes) {
-    long perHead = in.spec().sequences().rows() * Math.max(1, in.rounds() - 1) * bytes;
-    return (int) Math.max(1, Math.min(in.spec().heads(), ROUND_BYTES / perHead));
+  /** As many heads at a time as keep the results of their rounds small: 4 K bytes per token. */
+  private static int headsPerGroup(Inputs in) {
+    AttentionSpec spec = in.spec();
+    long perHead = Math.max(1, 4L * spec.headSize() * spec.sequences().rows() * (in.rounds() - 1));
+    return (int) Math.max(1, Math.min(spec.heads(), GROUP_BYTES / perHead));
   }
 
   private static void check(Inputs in, Tensor out, Tensor lse) {

@@ -109,7 +109,7 @@ final class AttentionHeads {
     boolean shared = rule == KeyRule.SHARED;
     KernelArguments.F32.attention(
         op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
-    KernelArguments.attentionGradients(op, shared, queries, dQueries, dKeys, dValues, dOut, spec);
+    KernelArguments.attentionGradients(op, shared, dQueries, dKeys, dValues, dOut, out, spec);
     FloatRows o = FloatRows.of(out);
     FloatRows dO = FloatRows.of(dOut);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));

@@ -150,7 +150,8 @@ __device__ __forceinline__ void attend(const Attention& a, Softmax<SIZE>& x, Sha
       for (int e = 0; e < 2; ++e) {
         const int column = j * 8 + lane % 4 * 2 + e;
         float& score = s[j][half * 2 + e];
-        score = sees(a, query, rows.keys[column]) ? mul(score, rows.factors[column]) : -INFINITY;
+        const float scaled = mul(score, rows.factors[column]);
+        score = sees(a, query, rows.keys[column]) ? scaled : -INFINITY;
         high = fmaxf(high, score);
       }
     }
@@ -199,8 +200,13 @@ __device__ __forceinline__ void attend(const Attention& a, Softmax<SIZE>& x, Sha
   }
 }
 
+// What a round left for a token: its log-sum-exp, read by the first of the lanes that share the row.
+__device__ __forceinline__ float round_result(const AttentionForward& g, int64_t row, bool leads, int leader) {
+  return __shfl_sync(0xffffffffu, leads ? load(g.round_lse + row) : -INFINITY, leader);
+}
+
 // Four elements of a row: to the round's partial results, or, in the last round, combined with those of the
-// others to the final ones. `own` is the round's log-sum-exp.
+// others to the final ones. `own` is the round's log-sum-exp; all lanes come here, also those without a token.
 template <int SIZE>
 __device__ __forceinline__ void write_quad(const Attention& a, const Places& p,
                                            const AttentionForward& g, int token, int column,
@@ -210,52 +216,55 @@ __device__ __forceinline__ void write_quad(const Attention& a, const Places& p,
   const int64_t round_rows = static_cast<int64_t>(a.batch) * g.group * a.stride;
   const int64_t in_round =
       (static_cast<int64_t>(p.batch) * g.group + (p.head - g.first_head)) * a.stride + token;
+  const bool exists = token >= 0;
+  const bool leads = exists && column == 0;
   if (!g.last) {
     const int64_t row = g.round * round_rows + in_round;
-    store_quad(partials, row, column, SIZE, values);
-    if (column == 0) {
+    if (exists) {
+      store_quad(partials, row, column, SIZE, values);
+    }
+    if (leads) {
       store(g.round_lse + row, own);
     }
     return;
   }
-  const int64_t row = p.first_row + token;
+  const int leader = static_cast<int>(threadIdx.x) % 32 / (SIZE / 4) * (SIZE / 4);
   float high = own;
+  float sum = own == -INFINITY ? 0.0f : 1.0f;
+  // With the earlier rounds, in their order, scaled to the highest log-sum-exp so far.
   for (int r = 0; r < p.rounds - 1; ++r) {
-    high = fmaxf(high, load(g.round_lse + r * round_rows + in_round));
-  }
-  float total = -INFINITY;
-  if (high != -INFINITY) {
-    float sum = 0.0f;
-    float sums[4] = {};
-    for (int r = 0; r < p.rounds; ++r) {
-      // The own round is the last.
-      float part[4] = {values[0], values[1], values[2], values[3]};
-      float lse = own;
-      if (r < p.rounds - 1) {
-        lse = load(g.round_lse + r * round_rows + in_round);
-        load_quad(part, partials, r * round_rows + in_round, column, SIZE);
-      }
-      const float weight = exp2_fast(mul(lse - high, kLog2E));
-      sum = add(sum, weight);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        sums[j] = fmaf(weight, part[j], sums[j]);
-      }
+    const int64_t row = r * round_rows + in_round;
+    const float lse = round_result(g, row, leads, leader);
+    const float top = fmaxf(high, lse);
+    const float base = top == -INFINITY ? 0.0f : top;
+    const float old = exp2_fast(mul(high - base, kLog2E));
+    const float fresh = exp2_fast(mul(lse - base, kLog2E));
+    float part[4] = {};
+    if (exists) {
+      load_quad(part, partials, row, column, SIZE);
     }
-    total = high + logf(sum);
+    sum = fmaf(sum, old, fresh);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      values[j] = sums[j] / sum;
+      values[j] = fmaf(values[j], old, mul(fresh, part[j]));
     }
-  } else if (a.shared) {
+    high = top;
+  }
+  if (!exists) {
+    return;
+  }
+  const int64_t row = p.first_row + token;
+  const float total = high == -INFINITY ? -INFINITY : high + logf(sum);
+  if (total == -INFINITY && a.shared) {
     load_quad(values, a.values, row, p.first_column + column, p.first_column + SIZE);
   }
+  const float factor = total == -INFINITY ? head_factor : head_factor / sum;
 #pragma unroll
   for (int j = 0; j < 4; ++j) {
-    values[j] = mul(values[j], head_factor);
+    values[j] = mul(values[j], factor);
   }
   store_quad(g.out, row, p.first_column + column, p.first_column + SIZE, values);
-  if (column == 0) {
+  if (leads) {
     store(g.lse + (static_cast<int64_t>(p.batch) * a.heads + p.head) * a.stride + token, total);
   }
 }
@@ -293,10 +302,8 @@ __device__ __forceinline__ void write_block(const Attention& a, const Places& p,
       const int column = lane % kQuads * 4;
       const float own = __shfl_sync(0xffffffffu, lse, row * 4);
       const int token = queries[first + half * 8 + row];
-      if (token >= 0) {
-        write_quad<SIZE>(a, p, g, token, column,
-                         *shared_cast<float4>(stage + (row * kPitch + column)), own, head_factor);
-      }
+      write_quad<SIZE>(a, p, g, token, column,
+                       *shared_cast<float4>(stage + (row * kPitch + column)), own, head_factor);
     }
   }
 }

@@ -37,7 +37,7 @@ T* device(int64_t count) {
   return static_cast<T*>(address);
 }
 
-void count(const char* operation, int64_t elements, const std::function<int()>& call) {
+double count(const char* operation, int64_t elements, const std::function<int()>& call) {
   sim::reset_counters();
   sim::config().count = true;
   require(call());
@@ -50,6 +50,14 @@ void count(const char* operation, int64_t elements, const std::function<int()>& 
               c.shared_requests == 0 ? 0.0
                                      : static_cast<double>(c.shared_extra_wavefronts) /
                                            static_cast<double>(c.shared_requests));
+  return bytes / static_cast<double>(elements);
+}
+
+void require_near(double bytes, double planned, const char* operation) {
+  if (bytes < 0.9 * planned || bytes > 1.1 * planned) {
+    std::fprintf(stderr, "kernel_counters: %s moves %.2f bytes per element, planned are %.2f\n", operation, bytes, planned);
+    std::exit(1);
+  }
 }
 
 void elementwise(int64_t columns, const char* suffix) {
@@ -182,7 +190,7 @@ void training(int64_t columns, const std::string& suffix) {
 }
 
 // One head in bfloat16: LSH attention, or local attention where there are no rounds.
-void attention_backward(int length, int head_size, int rounds, int chunk, const char* operation) {
+void attention(int length, int head_size, int rounds, int chunk, const char* suffix) {
   const int64_t n = int64_t{length} * head_size;
   uint16_t* const rows[] = {device<uint16_t>(n), device<uint16_t>(n), device<uint16_t>(n),
                             device<uint16_t>(n), device<uint16_t>(n)};
@@ -204,15 +212,27 @@ void attention_backward(int length, int head_size, int rounds, int chunk, const 
   const int32_t* const order_on = upload(order);
   const int32_t* const sequences_on = upload(sequences);
   int8_t* const space = device<int8_t>(
-      rf_attention_backward_workspace(1, length, 1, head_size, lists, RF_BF16, 1, 1));
-  count(operation, n, [&] {
+      rf_attention_backward_workspace(1, length, 1, head_size, lists, RF_BF16, 1, 1) +
+      rf_attention_workspace(1, length, 1, head_size, lists, 1, 1));
+#define ATTENTION                                                                                             \
+  rows[0], head_size, rounds == 0 ? rows[1] : rows[0], head_size, rows[2], head_size, RF_BF16,                \
+      rounds == 0 ? nullptr : order_on, sequences_on, nullptr, nullptr, 1, length, 1, head_size, lists, chunk, \
+      1, 2, 1, rounds != 0, int64_t{lists} * length / 16, 1, 0, 0, 0, 0, 1.0f, 0, space
+  const double forward = count((std::string("attention_forward_") + suffix).c_str(), n,
+        [&] { return rf_attention(context, rows[4], head_size, RF_BF16, lse, ATTENTION); });
+  const double backward = count((std::string("attention_backward_") + suffix).c_str(), n, [&] {
     return rf_attention_backward(context, gradients[0], head_size, gradients[1], head_size, gradients[2],
-                                 head_size, rows[3], head_size, rows[4], head_size, RF_BF16, lse, rows[0],
-                                 head_size, rounds == 0 ? rows[1] : rows[0], head_size, rows[2], head_size,
-                                 RF_BF16, rounds == 0 ? nullptr : order_on, sequences_on, nullptr, nullptr, 1,
-                                 length, 1, head_size, lists, chunk, 1, 2, 1, rounds != 0,
-                                 int64_t{lists} * length / 16, 1, 0, 0, 0, 0, 1.0f, 0, space);
+                                 head_size, rows[3], head_size, rows[4], head_size, RF_BF16, lse, ATTENTION);
   });
+#undef ATTENTION
+  // The plan for runs of 8 chunks (docs/kernels.md); backward over one round dO.O weighs too much for it.
+  if (chunk == 64 && rounds > 0 && head_size == 128) {
+    require_near(forward, 4.5 * rounds + 8.0 * rounds / head_size + (2 * rounds - 1) * (2 + 4.0 / head_size),
+                 "attention_forward");
+    if (rounds > 1) {
+      require_near(backward, 6.75 * rounds + 16.0 * rounds / head_size + 4 * (2 * rounds - 1), "attention_backward");
+    }
+  }
 }
 
 }  // namespace
@@ -230,11 +250,11 @@ int main() {
   sort(2048, "lsh_sort_2048");
   training(1024, "_1024");
   // Long enough for runs of 8 chunks.
-  attention_backward(4096, 128, 1, 64, "attention_backward_128_1");
-  attention_backward(4096, 128, 4, 64, "attention_backward_128_4");
-  attention_backward(4096, 64, 1, 64, "attention_backward_64_1");
-  attention_backward(512, 64, 1, 128, "attention_backward_wide_64_1");
-  attention_backward(512, 128, 0, 128, "attention_backward_local_128");
+  attention(4096, 128, 1, 64, "128_1");
+  attention(4096, 128, 4, 64, "128_4");
+  attention(2048, 64, 1, 64, "64_1");
+  attention(512, 64, 1, 128, "wide_64_1");
+  attention(512, 128, 0, 128, "local_128");
   // The process ends here: what the device holds goes with it.
   return 0;
 }

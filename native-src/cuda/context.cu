@@ -180,6 +180,8 @@ int rf_context_destroy(rf_context* context) {
 
 void* rf_context_stream(rf_context* context) { return context->stream; }
 
+int rf_context_threads(rf_context*, int) { return RF_STATUS_OK; }
+
 int rf_context_describe(rf_context* context, char* text, int capacity) {
   cudaDeviceProp properties;
   int status = clear(cudaGetDeviceProperties(&properties, context->device));
@@ -261,6 +263,11 @@ int rf_download(rf_context* context, void* target, int64_t target_pitch, const v
   const int status = move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
                           cudaMemcpyDeviceToHost);
   return status != 0 ? status : rf_synchronize(context);
+}
+
+int rf_gemm(rf_context*, float*, int64_t, const float*, int64_t, int, const float*, int64_t, int, float,
+            float, int64_t, int64_t, int64_t) {
+  return RF_STATUS_UNSUPPORTED;
 }
 
 int rf_copy(rf_context* context, void* target, int64_t target_pitch, const void* source,

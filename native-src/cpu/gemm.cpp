@@ -38,6 +38,8 @@ constexpr int64_t kBlockRows = 192 / kTileRows * kTileRows;
 // Of all panels at once: 8 MB.
 constexpr int64_t kPanelFloats = 2 << 20;
 constexpr int64_t kMostColumns = 4096;
+// Rows that are fetched before they are packed.
+constexpr int64_t kAhead = 8;
 // Multiply-adds that are worth a thread.
 constexpr int64_t kGrain = 1 << 18;
 
@@ -73,16 +75,32 @@ void pack(const Gemm& p, const Part& part, float* panels, const Team& team) {
   }
 }
 
-// Tiles of a behind each other, [terms, kTileRows] each, times alpha.
-void pack_left(const Gemm& p, float* to, int64_t row, int64_t rows, int64_t term, int64_t terms) {
-  for (int64_t i = 0; i < rows; i += kTileRows) {
-    const int64_t height = least(kTileRows, rows - i);
-    for (int64_t k = 0; k < terms; ++k) {
-      const int64_t at = p.transpose_a ? (term + k) * p.a_stride + row + i : (row + i) * p.a_stride + term + k;
-      const int64_t step = p.transpose_a ? 1 : p.a_stride;
-      for (int64_t r = 0; r < height; ++r) to[k * kTileRows + r] = p.alpha * p.a[at + r * step];
+// From one packed tile of a to the next: not a multiple of a page, or all would want the same cache lines.
+int64_t left_pitch(int64_t terms) { return kTileRows * terms + 16; }
+
+// Tiles of a behind each other, [terms, kTileRows] each, times alpha; of a [K, M], whose rows are read once.
+void pack_transposed(const Gemm& p, float* to, int64_t row, int64_t rows, int64_t term, int64_t terms) {
+  const int64_t whole = rows / kTileRows;
+  const int64_t rest = rows - whole * kTileRows;
+  for (int64_t k = 0; k < terms; ++k) {
+    const float* const from = p.a + (term + k) * p.a_stride + row;
+    float* cell = to + k * kTileRows;
+    // Rows lie far apart: the processor does not foresee the next one.
+    for (int64_t r = 0; r < rows; r += 16) __builtin_prefetch(from + kAhead * p.a_stride + r);
+    for (int64_t i = 0; i < whole; ++i, cell += left_pitch(terms)) {
+#pragma GCC unroll 16
+      for (int r = 0; r < kTileRows; ++r) cell[r] = p.alpha * from[i * kTileRows + r];
     }
-    to += kTileRows * terms;
+    for (int64_t r = 0; r < rest; ++r) cell[r] = p.alpha * from[whole * kTileRows + r];
+  }
+}
+
+// The same of a [M, K].
+void pack_scaled(const Gemm& p, float* to, int64_t row, int64_t rows, int64_t term, int64_t terms) {
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* const from = p.a + (row + i) * p.a_stride + term;
+    float* const cell = to + i / kTileRows * left_pitch(terms) + i % kTileRows;
+    for (int64_t k = 0; k < terms; ++k) cell[k * kTileRows] = p.alpha * from[k];
   }
 }
 
@@ -94,8 +112,10 @@ void multiply(const Gemm& p, const Part& part, const float* panels, float* packe
       const int64_t terms = least(kBlockTerms, part.terms - term);
       const bool first = part.first_term + term == 0;
       const Start start = {first && p.beta == 0.0f, first ? p.beta : 1.0f};
-      if (packs) {
-        pack_left(p, packed, row, height, part.first_term + term, terms);
+      if (p.transpose_a) {
+        pack_transposed(p, packed, row, height, part.first_term + term, terms);
+      } else if (packs) {
+        pack_scaled(p, packed, row, height, part.first_term + term, terms);
       }
       for (int64_t column = columns.from; column < columns.to; column += kTileColumns) {
         float* const c = p.c + row * p.c_stride + part.first_column + column;
@@ -104,7 +124,7 @@ void multiply(const Gemm& p, const Part& part, const float* panels, float* packe
         if (packs) {
           for (int64_t i = 0; i < height; i += kTileRows) {
             tile_column(least(kTileRows, height - i), c + i * p.c_stride, p.c_stride, width,
-                        {packed + i * terms, 1, kTileRows}, panel, terms, start);
+                        {packed + i / kTileRows * left_pitch(terms), 1, kTileRows}, panel, terms, start);
           }
         } else {
           tile_column(height, c, p.c_stride, width,
@@ -134,7 +154,7 @@ void gemm(rf_context& context, const Gemm& p) {
   }
   const int64_t wide = least(kMostColumns, round_up(p.columns, kTileColumns));
   const int64_t deep = p.terms * wide <= kPanelFloats ? p.terms : kPanelFloats / wide / kBlockTerms * kBlockTerms;
-  const int64_t left = kBlockRows * kBlockTerms;
+  const int64_t left = kBlockRows / kTileRows * left_pitch(kBlockTerms);
   const int threads = context.pool.threads_for(p.rows * p.columns * p.terms, kGrain);
   float* const panels =
       static_cast<float*>(scratch(context, static_cast<size_t>(deep * wide + threads * left) * sizeof(float)));

@@ -44,6 +44,9 @@ RF_INLINE void tile_of(float* c, int64_t c_stride, int64_t columns, Left a, cons
   if (start.zero) {
 #pragma GCC unroll 16
     for (int i = 0; i < ROWS; ++i) {
+      // Written only, at the end: it should be there by then.
+      __builtin_prefetch(c + i * c_stride, 1);
+      __builtin_prefetch(c + i * c_stride + (kTileColumns > 16 ? 16 : 0), 1);
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) acc[i][v] = F{};
     }
@@ -162,6 +165,7 @@ static inline void pack_panel(float* panel, const float* b, int64_t b_stride, in
     for (int v = 0; v < kTileVectors; ++v) {
       const int64_t rest = columns - v * kLanes;
       const float* const from = b + k * b_stride + v * kLanes;
+      __builtin_prefetch(from + 16 * b_stride);
       store(panel + k * kTileColumns + v * kLanes,
             rest >= kLanes ? load(from) : rest > 0 ? load_part(from, rest) : F{});
     }

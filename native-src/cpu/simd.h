@@ -31,6 +31,14 @@ typedef float F __attribute__((vector_size(4 * kLanes)));
 typedef int32_t I __attribute__((vector_size(4 * kLanes)));
 typedef uint32_t U __attribute__((vector_size(4 * kLanes)));
 
+// Double has half as many lanes, so sums of an F in double take two.
+typedef double D __attribute__((vector_size(4 * kLanes)));
+typedef float Half __attribute__((vector_size(2 * kLanes)));
+
+struct Doubles {
+  D part[2];
+};
+
 // ---- lanes and memory ---------------------------------------------------------------------------
 
 RF_INLINE F set(float x) {
@@ -117,6 +125,28 @@ RF_INLINE F fma(F a, F b, F c) {
 #endif
 }
 
+RF_INLINE Doubles doubles(F a) {
+  Half half[2];
+  __builtin_memcpy(half, &a, sizeof half);
+  return {{__builtin_convertvector(half[0], D), __builtin_convertvector(half[1], D)}};
+}
+
+RF_INLINE F floats(Doubles a) {
+  const Half half[2] = {__builtin_convertvector(a.part[0], Half), __builtin_convertvector(a.part[1], Half)};
+  F v;
+  __builtin_memcpy(&v, half, sizeof v);
+  return v;
+}
+
+// Lanes are added one after the other.
+RF_INLINE double sum(Doubles a) {
+  double total = 0;
+  for (int part = 0; part < 2; ++part) {
+    for (int i = 0; i < kLanes / 2; ++i) total += a.part[part][i];
+  }
+  return total;
+}
+
 // NaN in b wins, NaN in a does not: for `a` a running maximum or bound.
 RF_INLINE F max(F a, F b) { return a > b ? a : b; }
 RF_INLINE F min(F a, F b) { return a < b ? a : b; }
@@ -133,6 +163,25 @@ RF_INLINE F sqrt(F a) {
   for (int i = 0; i < kLanes; ++i) r[i] = __builtin_sqrtf(a[i]);
   return r;
 #endif
+}
+
+// The nearest integer, half to even; saturated, and 0 for NaN.
+RF_INLINE I to_int_saturated(F a) {
+#if defined(__AVX512F__)
+  const I n = (I)_mm512_cvtps_epi32((__m512)a);
+#elif defined(__AVX2__)
+  const I n = (I)_mm256_cvtps_epi32((__m256)a);
+#elif defined(__x86_64__)
+  const I n = (I)_mm_cvtps_epi32((__m128)a);
+#else
+  I n;
+  for (int i = 0; i < kLanes; ++i) {
+    const bool fits = a[i] >= -2147483648.0f && a[i] < 2147483648.0f;
+    n[i] = fits ? static_cast<int32_t>(__builtin_rintf(a[i])) : INT32_MIN;
+  }
+#endif
+  const I low = a >= 2147483648.0f ? set_int(INT32_MAX) : n;
+  return a == a ? low : I{};
 }
 
 // The nearest integer, half to even, of |a| < 2^22; of NaN any number.

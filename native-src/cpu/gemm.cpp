@@ -39,7 +39,7 @@ constexpr int64_t kBlockRows = 192 / kTileRows * kTileRows;
 // that fewer passes over c are needed.
 constexpr int64_t kPanelFloats = 1 << 19;
 constexpr int64_t kMostPanelFloats = 1 << 21;
-constexpr int64_t kMostColumns = 4096;
+constexpr int64_t kMostColumns = kPanelFloats / kBlockTerms;
 // Rows that are fetched before they are packed.
 constexpr int64_t kAhead = 8;
 // Multiply-adds that are worth a thread.

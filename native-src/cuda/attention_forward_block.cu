@@ -14,7 +14,7 @@ namespace rf {
 namespace {
 
 template <int SIZE, bool DROPOUT>
-__global__ void __launch_bounds__(kForwardThreads, SIZE == 64 ? 3 : 2)
+__global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_block_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
   RF_DYNAMIC_SHARED(uint16_t, memory);

@@ -6,6 +6,7 @@
 //              chunks reads 2 (L + 1) tiles; keys are never built, their factor scales the scores. Rounds before
 //              the last leave bfloat16 results and log-sum-exps, the last one combines them with its own. Shared 57 KB
 //              for K = 64 and 107 KB for K = 128.
+//              With dropout, whose numbers need registers, two blocks share a multiprocessor instead of three.
 // Determinism  the chunk before, then the own one; rounds in their order; the bits do not depend on the runs.
 // Reference    org.reformer4j.reference.ChunkedAttention, AttentionHeads
 // Measured     not yet run on a card
@@ -15,7 +16,7 @@ namespace rf {
 namespace {
 
 template <int SIZE, bool DROPOUT>
-__global__ void __launch_bounds__(kForwardThreads, SIZE == 64 ? 3 : 2)
+__global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_run_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
   RF_DYNAMIC_SHARED(uint16_t, memory);

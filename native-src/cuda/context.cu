@@ -146,6 +146,8 @@ int rf_context_destroy(rf_context* context) {
 
 void* rf_context_stream(rf_context* context) { return context->stream; }
 
+int rf_context_threads(rf_context*, int) { return RF_STATUS_OK; }
+
 int rf_context_describe(rf_context* context, char* text, int capacity) {
   cudaDeviceProp properties;
   int status = clear(cudaGetDeviceProperties(&properties, context->device));
@@ -212,6 +214,11 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
   *free_bytes = static_cast<int64_t>(available + (reserved - used));
   *total_bytes = static_cast<int64_t>(total);
   return status;
+}
+
+int rf_gemm(rf_context*, float*, int64_t, const float*, int64_t, int, const float*, int64_t, int, float,
+            float, int64_t, int64_t, int64_t) {
+  return RF_STATUS_UNSUPPORTED;
 }
 
 }  // extern "C"

@@ -1,4 +1,4 @@
-// The C ABI of a native backend. Every kernel library (CUDA, simulated CUDA, later the CPU) exports
+// The C ABI of a native backend. Every kernel library (CUDA, simulated CUDA, the CPU) exports
 // these functions and nothing else; reformer_library.h opens such a library at run time.
 //
 // Rules
@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 2
+#define RF_ABI_VERSION 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -85,6 +85,9 @@ RF_EXPORT int rf_context_create(int device, rf_context** context);
 RF_EXPORT int rf_context_destroy(rf_context* context);
 // The stream, a cudaStream_t, for libraries that queue their own work on it.
 RF_EXPORT void* rf_context_stream(rf_context* context);
+// How many threads of the host share the work, the calling one included; at first all processors that the
+// process may use. No result depends on it. Of the CPU library; CUDA takes any number and ignores it.
+RF_EXPORT int rf_context_threads(rf_context* context, int threads);
 // "NVIDIA H100 80GB HBM3, sm_90, driver 13.0"; text has capacity bytes and ends with 0.
 RF_EXPORT int rf_context_describe(rf_context* context, char* text, int capacity);
 // Waits for everything queued and returns the first error of it.
@@ -112,6 +115,19 @@ RF_EXPORT int rf_copy(rf_context* context, void* target, int64_t target_pitch, c
 // Sets every element of [rows, columns]; type RF_F32, RF_BF16 or RF_FIXED (value is converted).
 RF_EXPORT int rf_fill(rf_context* context, void* target, int64_t stride, int type, int64_t rows,
                       int64_t columns, float value);
+
+// ---- products -----------------------------------------------------------------------------------
+
+// c = alpha * op(a) * op(b) + beta * c. An element is beta * c followed by one chain of fused
+// multiply-adds over k = 0, 1, 2, ... of (alpha * a) * b; c is not read where beta is 0. Of the CPU library;
+// CUDA, whose products are those of cuBLASLt, gives RF_STATUS_UNSUPPORTED.
+//
+// c [M, N]; a [M, K], or [K, M] with transpose_a; b [K, N], or [N, K] with transpose_b
+// rows, columns, terms: M, N, K; c shares no memory with a and b
+RF_EXPORT int rf_gemm(rf_context* context, float* c, int64_t c_stride, const float* a,
+                      int64_t a_stride, int transpose_a, const float* b, int64_t b_stride,
+                      int transpose_b, float alpha, float beta, int64_t rows, int64_t columns,
+                      int64_t terms);
 
 // ---- reversible residual streams and layer norm -------------------------------------------------
 

@@ -21,6 +21,7 @@
   X(rf_context_create)                 \
   X(rf_context_destroy)                \
   X(rf_context_stream)                 \
+  X(rf_context_threads)                \
   X(rf_context_describe)               \
   X(rf_synchronize)                    \
   X(rf_allocate)                       \
@@ -30,6 +31,7 @@
   X(rf_download)                       \
   X(rf_copy)                           \
   X(rf_fill)                           \
+  X(rf_gemm)                           \
   X(rf_residual_norm)                  \
   X(rf_layer_norm_backward_workspace)  \
   X(rf_layer_norm_backward)            \

@@ -7,6 +7,9 @@ namespace {
 
 using namespace test;
 
+// The CPU library has fewer ways to fail, and names of its own for them.
+bool cuda() { return std::string(rf_description()).rfind("CUDA", 0) == 0; }
+
 void copies(Device& device) {
   const std::vector<float> values = {1, 2, 3, 4, 5, 6};
   Matrix wide(device, RF_F32, 3, 5), narrow(device, RF_F32, 3, 2, 5), tight(device, RF_F32, 3, 2);
@@ -57,7 +60,7 @@ void limits(Device& device) {
   const int status = rf_allocate(device.context, total + 1, &address);
   check(status == 2 && address == nullptr, "more than there is: " + std::to_string(status));
   check(rf_status_fatal(status) == 0, "out of memory is not fatal");
-  check(std::string(rf_status_name(status)) == "cudaErrorMemoryAllocation", "its name");
+  check(std::string(rf_status_name(status)) == (cuda() ? "cudaErrorMemoryAllocation" : "outOfMemory"), "its name");
   {
     Block block(device, kBlock);
     ok(rf_memory(device.context, &later, &total), "rf_memory");
@@ -97,7 +100,7 @@ int main() {
   rf_context* none = nullptr;
   const int status = rf_context_create(count, &none);
   check(status == 101 && none == nullptr, "a device that is not there: " + std::to_string(status));
-  check(rf_status_fatal(700) == 1 && rf_status_fatal(0) == 0, "which errors are fatal");
+  check(rf_status_fatal(700) == (cuda() ? 1 : 0) && rf_status_fatal(0) == 0, "which errors are fatal");
   {
     Device device;
     char text[200];

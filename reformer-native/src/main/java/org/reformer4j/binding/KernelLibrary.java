@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 2;
+  static final int ABI_VERSION = 3;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -59,6 +59,8 @@ public final class KernelLibrary extends Pointer {
   public native int rf_context_destroy(@Cast("rf_context*") long context);
 
   public native @Cast("void*") long rf_context_stream(@Cast("rf_context*") long context);
+
+  public native int rf_context_threads(@Cast("rf_context*") long context, int threads);
 
   public native int rf_context_describe(
       @Cast("rf_context*") long context, @Cast("char*") byte[] text, int capacity);
@@ -112,6 +114,22 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long rows,
       @Cast("int64_t") long columns,
       float value);
+
+  public native int rf_gemm(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long c,
+      @Cast("int64_t") long cStride,
+      @Cast("const float*") long a,
+      @Cast("int64_t") long aStride,
+      int transposeA,
+      @Cast("const float*") long b,
+      @Cast("int64_t") long bStride,
+      int transposeB,
+      float alpha,
+      float beta,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long columns,
+      @Cast("int64_t") long terms);
 
   public native int rf_residual_norm(
       @Cast("rf_context*") long context,

@@ -1,0 +1,140 @@
+// What         u = dropout(x + bias), hidden = act(u), slope = act'(u) * dropout factor; backward dx =
+//              dhidden * slope, dbias += column sums of dx.
+// Shapes       hidden, slope, x, dx, dhidden [N, D]; bias, dbias [D]; any N and D. N is one chunk of rows.
+// Threads      rows are shared out; columns in the backward.
+// Memory       forward reads x, writes hidden, and slope where backward follows; backward reads dhidden and
+//              slope, writes dx.
+// Determinism  a column sum is one chain over the rows, from what is there on: the bits of the reference,
+//              whatever the chunks.
+// Reference    org.reformer4j.reference.FeedForward, Activations, Erf
+#include "activation_functions.h"
+#include "context.h"
+#include "dropout.h"
+
+namespace rf {
+
+struct Activation {
+  Matrix hidden, slope, x;
+  const float* bias;
+  int function;
+  int64_t rows, columns;
+  Dropout dropout;
+};
+
+struct ActivationBackward {
+  Matrix dx, dhidden, slope;
+  float* dbias;
+  int64_t rows, columns;
+};
+
+RF_DECLARE_KERNEL(activation, Activation)
+RF_DECLARE_KERNEL(activation_backward, ActivationBackward)
+
+namespace RF_ISA {
+namespace {
+
+template <int FUNCTION, bool SLOPE>
+void segment(const Activation& p, int64_t row, int64_t first, int64_t end, const float* factors) {
+  for (int64_t column = first; column < end; column += kLanes) {
+    const F factor = load(factors + (column - first));
+    const F x = load_elements(p.x, row, column, p.columns) + load_row(p.bias, column, p.columns);
+    const Activated a = activate<FUNCTION>(x * factor);
+    store_elements(p.hidden, row, column, p.columns, a.value);
+    if (SLOPE) {
+      store_elements(p.slope, row, column, p.columns, a.slope * factor);
+    }
+  }
+}
+
+template <int FUNCTION>
+void rows_of(const Activation& p, Range rows) {
+  DropoutFactors dropout(p.dropout);
+  for (int64_t row = rows.from; row < rows.to; ++row) {
+    for (int64_t first = 0; first < p.columns; first += kSegment) {
+      const int64_t end = first + kSegment < p.columns ? first + kSegment : p.columns;
+      const float* const factors = dropout.from((p.dropout.first_row + row) * p.columns + first, end - first);
+      if (p.slope.data != nullptr) {
+        segment<FUNCTION, true>(p, row, first, end, factors);
+      } else {
+        segment<FUNCTION, false>(p, row, first, end, factors);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void activation(rf_context& context, const Activation& p) {
+  // Some thirty operations an element.
+  parallel(context, p.rows * p.columns, kElementGrain / 8, [&](const Team& team) {
+    const Range rows = team.share(p.rows);
+    switch (p.function) {
+      case RF_RELU:
+        return rows_of<RF_RELU>(p, rows);
+      case RF_GELU:
+        return rows_of<RF_GELU>(p, rows);
+      case RF_GELU_NEW:
+        return rows_of<RF_GELU_NEW>(p, rows);
+      case RF_SILU:
+        return rows_of<RF_SILU>(p, rows);
+      default:
+        return rows_of<RF_TANH>(p, rows);
+    }
+  });
+}
+
+void activation_backward(rf_context& context, const ActivationBackward& p) {
+  const Matrix dbias = {p.dbias, 0, RF_F32};
+  parallel(context, p.rows * p.columns, kElementGrain, [&](const Team& team) {
+    const Range own = team.share(p.columns, 16);
+    for (int64_t row = 0; row < p.rows; ++row) {
+      for (int64_t column = own.from; column < own.to; column += kLanes) {
+        const F dx = load_elements(p.dhidden, row, column, own.to) * load_elements(p.slope, row, column, own.to);
+        store_elements(dbias, 0, column, own.to, load_elements(dbias, 0, column, own.to) + dx);
+        store_elements(p.dx, row, column, own.to, dx);
+      }
+    }
+  });
+}
+
+}  // namespace RF_ISA
+}  // namespace rf
+
+#ifdef RF_ENTRY_POINTS
+extern "C" int rf_activation(rf_context* context, void* hidden, int64_t hidden_stride, int hidden_type,
+                             float* slope, int64_t slope_stride, const float* x, int64_t x_stride,
+                             const float* bias, int function, int64_t rows, int64_t columns, RF_DROPOUT) {
+  using namespace rf;
+  if (function < RF_RELU || function > RF_TANH) {
+    return RF_STATUS_UNSUPPORTED;
+  }
+  if (rows == 0 || columns == 0) {
+    return RF_STATUS_OK;
+  }
+  const Activation p = {matrix(hidden, hidden_stride, hidden_type),
+                        matrix(slope, slope_stride, RF_F32),
+                        matrix(x, x_stride, RF_F32),
+                        bias,
+                        function,
+                        rows,
+                        columns,
+                        RF_DROPOUT_ARGUMENTS};
+  RF_RUN(*context, activation, p);
+  return take_status(*context);
+}
+
+extern "C" int64_t rf_activation_backward_workspace(int64_t, int64_t) { return 0; }
+
+extern "C" int rf_activation_backward(rf_context* context, void* dx, int64_t dx_stride, int dx_type, float* dbias,
+                                      const float* dhidden, int64_t dhidden_stride, const float* slope,
+                                      int64_t slope_stride, int64_t rows, int64_t columns, void*) {
+  using namespace rf;
+  if (rows == 0 || columns == 0) {
+    return RF_STATUS_OK;
+  }
+  const ActivationBackward p = {matrix(dx, dx_stride, dx_type), matrix(dhidden, dhidden_stride, RF_F32),
+                                matrix(slope, slope_stride, RF_F32), dbias, rows, columns};
+  RF_RUN(*context, activation_backward, p);
+  return take_status(*context);
+}
+#endif

@@ -11,7 +11,7 @@
 
 namespace rf {
 
-constexpr int64_t kStripe = 4096;
+[[maybe_unused]] constexpr int64_t kStripe = 4096;
 
 struct Adafactor {
   float* w;

@@ -35,9 +35,11 @@ namespace {
 // 256 terms of a panel are half of the smallest first cache; 192 rows of them a fifth of the second.
 constexpr int64_t kBlockTerms = 256;
 constexpr int64_t kBlockRows = 192 / kTileRows * kTileRows;
-// Of all panels at once: 8 MB.
-constexpr int64_t kPanelFloats = 2 << 20;
-constexpr int64_t kMostColumns = 4096;
+// Of all panels at once: 2 MB, which stay in the second or third cache; where c is larger than that, 8 MB, so
+// that fewer passes over c are needed.
+constexpr int64_t kPanelFloats = 1 << 19;
+constexpr int64_t kMostPanelFloats = 1 << 21;
+constexpr int64_t kMostColumns = kPanelFloats / kBlockTerms;
 // Rows that are fetched before they are packed.
 constexpr int64_t kAhead = 8;
 // Multiply-adds that are worth a thread.
@@ -87,7 +89,13 @@ void pack_transposed(const Gemm& p, float* to, int64_t row, int64_t rows, int64_
     float* cell = to + k * kTileRows;
     // Rows lie far apart: the processor does not foresee the next one.
     for (int64_t r = 0; r < rows; r += 16) __builtin_prefetch(from + kAhead * p.a_stride + r);
-    for (int64_t i = 0; i < whole; ++i, cell += left_pitch(terms)) {
+    int64_t i = 0;
+    // A vector holds a column of a tile and more; the rest lies where the next column will be, or the gap.
+    for (; kLanes >= kTileRows && i < whole && row + i * kTileRows + kLanes <= p.rows; ++i) {
+      store(cell, p.alpha * load(from + i * kTileRows));
+      cell += left_pitch(terms);
+    }
+    for (; i < whole; ++i, cell += left_pitch(terms)) {
 #pragma GCC unroll 16
       for (int r = 0; r < kTileRows; ++r) cell[r] = p.alpha * from[i * kTileRows + r];
     }
@@ -153,7 +161,8 @@ void gemm(rf_context& context, const Gemm& p) {
     return;
   }
   const int64_t wide = least(kMostColumns, round_up(p.columns, kTileColumns));
-  const int64_t deep = p.terms * wide <= kPanelFloats ? p.terms : kPanelFloats / wide / kBlockTerms * kBlockTerms;
+  const int64_t room = p.rows * wide > kMostPanelFloats ? kMostPanelFloats : kPanelFloats;
+  const int64_t deep = p.terms * wide <= room ? p.terms : room / wide / kBlockTerms * kBlockTerms;
   const int64_t left = kBlockRows / kTileRows * left_pitch(kBlockTerms);
   const int threads = context.pool.threads_for(p.rows * p.columns * p.terms, kGrain);
   float* const panels =

@@ -18,7 +18,7 @@ std::string name(const Case& c) {
          " alpha=" + std::to_string(c.alpha) + " beta=" + std::to_string(c.beta);
 }
 
-bool fused() {
+bool is_fused() {
   // The baseline of x86 has no fused multiply-add.
 #if defined(__x86_64__)
   const char* const isa = std::getenv("RF_CPU_ISA");
@@ -27,6 +27,8 @@ bool fused() {
   return true;
 #endif
 }
+
+const bool kFused = is_fused();
 
 std::vector<Case> cases() {
   std::vector<Case> all;
@@ -112,7 +114,7 @@ void product(Device& device, const Case& shape) {
       for (int64_t k = 0; k < shape.k; ++k) {
         const double term = static_cast<double>(shape.alpha) * in.left(i, k) * in.right(k, j);
         sum += term, size += std::fabs(term);
-        if (fused()) {
+        if (kFused) {
           chain = std::fma(shape.alpha * in.left(i, k), in.right(k, j), chain);
         } else {
           const float rounded_term = (shape.alpha * in.left(i, k)) * in.right(k, j);

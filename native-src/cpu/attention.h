@@ -75,18 +75,17 @@ RF_INLINE int64_t chunk_at(const Places& p, int64_t position) {
 
 RF_INLINE int64_t round_of(const Places& p, int64_t chunk) { return chunk * p.chunk / p.per_round; }
 
-// The token at place i of a chunk, -1 for an empty one.
-RF_INLINE int32_t token_at(const Attention& a, const Places& p, int64_t chunk, int64_t i) {
-  const int64_t place = chunk * p.chunk + i;
-  const int64_t slot = place % p.per_round;
-  if (slot >= p.length) {
-    return -1;
+// The tokens at the places of a chunk, -1 for empty ones; a chunk lies within one round.
+RF_INLINE void tokens_of(const Attention& a, const Places& p, int64_t chunk, int32_t* tokens) {
+  const int64_t round = round_of(p, chunk);
+  const int64_t first = chunk * p.chunk - round * p.per_round;
+  const bool sorted = !p.whole && a.order != nullptr;
+  const int64_t segment = (p.batch * a.heads + p.head) * a.rounds + round;
+  const int32_t* const order = sorted ? a.order + segment * a.stride : nullptr;
+  for (int64_t i = 0; i < p.chunk; ++i) {
+    const int64_t slot = first + i;
+    tokens[i] = slot >= p.length ? -1 : sorted ? order[slot] : static_cast<int32_t>(slot);
   }
-  if (p.whole || a.order == nullptr) {
-    return static_cast<int32_t>(slot);
-  }
-  const int64_t segment = (p.batch * a.heads + p.head) * a.rounds + place / p.per_round;
-  return a.order[segment * a.stride + slot];
 }
 
 RF_INLINE float* row_of(const HeadRows& rows, const Places& p, int64_t token) {
@@ -135,16 +134,60 @@ RF_INLINE void store_row_part(float* row, int64_t d, int64_t size, F value) {
 static inline void gather(float* to, int64_t pitch, const HeadRows& rows, const Places& p, const int32_t* tokens,
                           int64_t count, int64_t size, float factor) {
   for (int64_t i = 0; i < count; ++i) {
-    if (i + 4 < count && tokens[i + 4] >= 0) {
-      const float* const next = row_of(rows, p, tokens[i + 4]);
-      for (int64_t d = 0; d < size; d += 16) __builtin_prefetch(next + d);
-    }
     const float* const from = tokens[i] < 0 ? nullptr : row_of(rows, p, tokens[i]);
     for (int64_t d = 0; d < pitch; d += kLanes) {
       store(to + i * pitch + d, from == nullptr ? F{} : load_row_part(from, d, size) * factor);
     }
   }
 }
+
+// Brings rows that are needed soon into the second cache, a line or two with every row of the products before: they
+// lie scattered, and no processor foresees them. All at once they would be waited for.
+class Ahead {
+ public:
+  static constexpr int kStreams = 6;
+
+  // Room for the rows of kStreams chunks, and for the tokens of one.
+  Ahead(const float** rows, int32_t* tokens, int64_t size) : rows_(rows), tokens_(tokens), size_(size) {}
+
+  void clear() { count_ = at_ = d_ = 0; }
+
+  void add(const Attention& a, const Places& p, const HeadRows& rows, int64_t position) {
+    tokens_of(a, p, chunk_at(p, position), tokens_);
+    for (int64_t i = 0; i < p.chunk; ++i) {
+      if (tokens_[i] >= 0) rows_[count_++] = row_of(rows, p, tokens_[i]);
+    }
+  }
+
+  // How many calls of fetch() are to come.
+  void pace(int64_t calls) { rate_ = calls == 0 ? 0 : (count_ * ((size_ + 15) / 16) + calls - 1) / calls; }
+
+  void fetch() {
+    for (int64_t i = 0; i < rate_ && at_ < count_; ++i) {
+      __builtin_prefetch(rows_[at_] + d_, 0, 2);
+      d_ += 16;
+      if (d_ >= size_) {
+        d_ = 0;
+        ++at_;
+      }
+    }
+  }
+
+ private:
+  const float** rows_;
+  int32_t* tokens_;
+  int64_t size_;
+  int64_t count_ = 0, at_ = 0, d_ = 0, rate_ = 0;
+};
+
+// A product's start at zero that fetches ahead with every row.
+struct Fetch {
+  Ahead* ahead;
+  __attribute__((always_inline)) F operator()(int64_t, int v) const {
+    if (v == 0) ahead->fetch();
+    return F{};
+  }
+};
 
 // Panels of kTileColumns rows each, transposed: to[i / kTileColumns][d][i % kTileColumns] = from[i][d]. Reads whole
 // panels.
@@ -271,6 +314,7 @@ class Arrays {
   explicit Arrays(char* memory) : memory_(memory) {}
 
   float* floats(int64_t count) { return reinterpret_cast<float*>(take(count * 4)); }
+  const float** rows(int64_t count) { return reinterpret_cast<const float**>(take(count * 8)); }
   int32_t* ints(int64_t count) { return reinterpret_cast<int32_t*>(take(count * 4)); }
   int64_t bytes() const { return bytes_; }
 

@@ -35,9 +35,10 @@ struct Slots {
   float *queries, *keys, *values, *d_out;
   float *d_queries, *d_keys, *d_values;
   float *factors, *lse, *delta;
-  int32_t *tokens, *bounds, *value_tokens;
+  int32_t *tokens, *bounds, *value_tokens, *ahead_tokens;
   float *query_panels, *d_out_panels;
   float *weights, *d_scores, *drops;
+  const float** ahead;
 
   Slots(Arrays& arrays, const Attention& a, int64_t largest) {
     rows = round_up(largest, kTileColumns);
@@ -61,6 +62,8 @@ struct Slots {
     weights = arrays.floats(largest * kQueryBlock);
     d_scores = arrays.floats(largest * kQueryBlock);
     drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(largest * kQueryBlock);
+    ahead_tokens = arrays.ints(largest);
+    ahead = arrays.rows(Ahead::kStreams * largest);
   }
 };
 
@@ -73,7 +76,7 @@ struct Pair {
 class Backward {
  public:
   Backward(const AttentionBackward& p, const Places& places, const Slots& slots)
-      : p_(p), a_(p.a), places_(places), s_(slots), dropout_(p.a.dropout) {}
+      : p_(p), a_(p.a), places_(places), s_(slots), dropout_(p.a.dropout), ahead_(slots.ahead, slots.ahead_tokens, p.a.size) {}
 
   // Positions of this thread; beyond them lie the queries that see its keys, and the keys that its queries see.
   void run(Range own) {
@@ -85,6 +88,7 @@ class Backward {
     for (int64_t position = first - places_.before; position < first + after; ++position) load_chunk(position);
     for (int64_t position = first; position < own.to + places_.before; ++position) {
       load_chunk(position + after);
+      look_ahead(position + 1, own.to + places_.before);
       visit(position, own);
       const int64_t done = position - places_.before;
       if (done >= own.from && done < own.to) {
@@ -103,9 +107,10 @@ class Backward {
   void load_chunk(int64_t position) {
     const int64_t chunk = chunk_at(places_, position);
     const int64_t slot = slot_of(position);
+    tokens_of(a_, places_, chunk, s_.tokens + slot);
     for (int64_t i = 0; i < s_.rows; ++i) {
-      const int32_t token = i < places_.chunk ? token_at(a_, places_, chunk, i) : -1;
-      s_.tokens[slot + i] = token;
+      if (i >= places_.chunk) s_.tokens[slot + i] = -1;
+      const int32_t token = s_.tokens[slot + i];
       s_.bounds[slot + i] = key_bound(a_, places_, token);
       s_.value_tokens[i] = s_.bounds[slot + i] == kHidden ? -1 : token;
       // Rows of absent queries are zero, so any finite weight gives them no part in anything.
@@ -121,6 +126,24 @@ class Backward {
       gather(s_.queries + at, s_.pitch, a_.queries, places_, tokens, s_.rows, a_.size, 1.0f);
     }
     key_factors(s_.factors + slot, a_, s_.keys + at, s_.pitch, s_.rows);
+  }
+
+  void look_ahead(int64_t position, int64_t end) {
+    ahead_.clear();
+    if (position >= end) {
+      return;
+    }
+    const int64_t newest = position - places_.before + places_.window_chunks - 1;
+    ahead_.add(a_, places_, a_.keys, newest);
+    ahead_.add(a_, places_, a_.values, newest);
+    ahead_.add(a_, places_, p_.d_out, newest);
+    ahead_.add(a_, places_, p_.d_queries, position - places_.before);
+    ahead_.add(a_, places_, p_.d_values, position - places_.before);
+    if (!a_.shared) {
+      ahead_.add(a_, places_, a_.queries, newest);
+    }
+    const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
+    ahead_.pace(places_.window_chunks * places_.chunk * (2 * panels + 3 * (s_.pitch / kTileColumns)));
   }
 
   // A chunk of queries with all of its window that concerns this thread.
@@ -166,7 +189,7 @@ class Backward {
       const int64_t query = pair.query_slot + pair.first + panel;
       const float* const panels = s_.query_panels + (pair.first + panel) * s_.pitch;
       product_rows<Fused>(places_.chunk, {s_.keys + pair.key_slot * s_.pitch, s_.pitch, 1}, panels, kTileColumns,
-                          a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
+                          a_.size, Fetch{&ahead_}, [&](int64_t key, int v, F sum) {
                             store(s_.weights + key * kQueryBlock + panel + v * kLanes, sum);
                           });
       if (a_.shared && !a_.causal) {
@@ -179,7 +202,7 @@ class Backward {
       F delta[kTileVectors];
       for (int v = 0; v < kTileVectors; ++v) delta[v] = load(s_.delta + query + v * kLanes);
       product_rows<Fused>(places_.chunk, {s_.values + pair.key_slot * s_.pitch, s_.pitch, 1}, d_panels, kTileColumns,
-                          a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
+                          a_.size, Fetch{&ahead_}, [&](int64_t key, int v, F sum) {
                             const int64_t at = key * kQueryBlock + panel + v * kLanes;
                             const F weight = load(s_.weights + at);
                             if (s_.drops != nullptr) {
@@ -217,7 +240,10 @@ class Backward {
       float* const c = to + column;
       product_rows<Fused>(
           rows, left, right + column, s_.pitch, terms,
-          [&](int64_t row, int v) { return first ? F{} : load(c + row * s_.pitch + v * kLanes); },
+          [&](int64_t row, int v) {
+            if (v == 0) ahead_.fetch();
+            return first ? F{} : load(c + row * s_.pitch + v * kLanes);
+          },
           [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); });
     }
   }
@@ -282,6 +308,7 @@ class Backward {
   const Places& places_;
   const Slots& s_;
   DropoutFactors dropout_;
+  Ahead ahead_;
 };
 
 // dO.O of the team's share of all tokens.

@@ -32,7 +32,8 @@ struct Window {
   int64_t room, chunk_rows, pitch;
   float *keys, *values, *queries, *query_panels, *scores, *drops;
   float* factors;
-  int32_t *tokens, *bounds, *value_tokens, *query_tokens;
+  int32_t *tokens, *bounds, *value_tokens, *query_tokens, *ahead_tokens;
+  const float** ahead;
 
   Window(Arrays& arrays, const Attention& a, int64_t largest) {
     chunk_rows = largest;
@@ -52,6 +53,8 @@ struct Window {
     bounds = arrays.ints(rows);
     value_tokens = arrays.ints(largest);
     query_tokens = arrays.ints(query_rows);
+    ahead_tokens = arrays.ints(largest);
+    ahead = arrays.rows(Ahead::kStreams * largest);
   }
 };
 
@@ -63,7 +66,7 @@ struct Softmax {
 class Forward {
  public:
   Forward(const AttentionForward& p, const Places& places, const Window& window)
-      : p_(p), a_(p.a), places_(places), w_(window), dropout_(p.a.dropout), keys_(places.window_chunks * places.chunk) {}
+      : p_(p), a_(p.a), places_(places), w_(window), dropout_(p.a.dropout), ahead_(window.ahead, window.ahead_tokens, p.a.size), keys_(places.window_chunks * places.chunk) {}
 
   void run(Range positions) {
     if (positions.from == positions.to) {
@@ -78,6 +81,7 @@ class Forward {
       }
       const int64_t last = places_.window_chunks - 1;
       load_chunk(position - places_.before + last, first + last);
+      look_ahead(position + 1, positions.to);
       attend(position, first * places_.chunk);
     }
   }
@@ -86,9 +90,9 @@ class Forward {
   void load_chunk(int64_t position, int64_t slot) {
     const int64_t chunk = chunk_at(places_, position);
     const int64_t row = slot * places_.chunk;
+    tokens_of(a_, places_, chunk, w_.tokens + row);
     for (int64_t i = 0; i < places_.chunk; ++i) {
-      const int32_t token = token_at(a_, places_, chunk, i);
-      w_.tokens[row + i] = token;
+      const int32_t token = w_.tokens[row + i];
       w_.bounds[row + i] = key_bound(a_, places_, token);
       w_.value_tokens[i] = w_.bounds[row + i] == kHidden ? -1 : token;
     }
@@ -96,6 +100,22 @@ class Forward {
     gather(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, places_.chunk, a_.size, 1.0f);
     // Whole vectors reach into the next chunk, which is written later.
     key_factors(w_.factors + row, a_, w_.keys + row * w_.pitch, w_.pitch, places_.chunk);
+  }
+
+  void look_ahead(int64_t position, int64_t end) {
+    ahead_.clear();
+    if (position >= end) {
+      return;
+    }
+    const int64_t newest = position - places_.before + places_.window_chunks - 1;
+    ahead_.add(a_, places_, a_.keys, newest);
+    ahead_.add(a_, places_, a_.values, newest);
+    ahead_.add(a_, places_, p_.out, position);
+    if (!a_.shared) {
+      ahead_.add(a_, places_, a_.queries, position);
+    }
+    const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
+    ahead_.pace(panels * keys_ + places_.chunk * (w_.pitch / kTileColumns));
   }
 
   // The last chunks but one of the window become its first.
@@ -113,9 +133,8 @@ class Forward {
   void attend(int64_t position, int64_t first_key) {
     const float* rows = w_.keys + (first_key + places_.before * places_.chunk) * w_.pitch;
     const int64_t chunk = chunk_at(places_, position);
-    for (int64_t i = 0; i < round_up(places_.chunk, kTileColumns); ++i) {
-      w_.query_tokens[i] = i < places_.chunk ? token_at(a_, places_, chunk, i) : -1;
-    }
+    tokens_of(a_, places_, chunk, w_.query_tokens);
+    for (int64_t i = places_.chunk; i < round_up(places_.chunk, kTileColumns); ++i) w_.query_tokens[i] = -1;
     if (!a_.shared) {
       gather(w_.queries, w_.pitch, a_.queries, places_, w_.query_tokens, places_.chunk, a_.size, 1.0f);
       rows = w_.queries;
@@ -159,7 +178,7 @@ class Forward {
     const int32_t* const bounds = w_.bounds + first_key;
     const int32_t* const keys = w_.tokens + first_key;
     product_rows<Fused>(keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch,
-                        kTileColumns, a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
+                        kTileColumns, a_.size, Fetch{&ahead_}, [&](int64_t key, int v, F sum) {
                           const F score = sees(tokens[v], bounds[key], keys[key], COMPARES_SELF)
                                               ? sum * factors[key]
                                               : set(-__builtin_inff());
@@ -217,7 +236,7 @@ class Forward {
     }
     for (int64_t column = 0; column < a_.size; column += kTileColumns) {
       product_rows<Fused>(count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, w_.pitch,
-                          keys_, Zero<F>(), [&](int64_t query, int v, F sum) {
+                          keys_, Fetch{&ahead_}, [&](int64_t query, int v, F sum) {
                             float* const row = rows[query];
                             const int64_t d = column + v * kLanes;
                             if (row == nullptr || d >= a_.size) {
@@ -242,6 +261,7 @@ class Forward {
   const Places& places_;
   const Window& w_;
   DropoutFactors dropout_;
+  Ahead ahead_;
   const int64_t keys_;
 };
 

@@ -141,8 +141,8 @@ static inline void gather(float* to, int64_t pitch, const HeadRows& rows, const 
   }
 }
 
-// Brings rows that are needed soon into the second cache, a line or two with every row of the products before: they
-// lie scattered, and no processor foresees them. All at once they would be waited for.
+// Brings rows that are needed soon into the second cache, a few lines at a time during the products before: they lie
+// scattered, and no processor foresees them; all at once they would be waited for.
 class Ahead {
  public:
   static constexpr int kStreams = 6;
@@ -180,13 +180,10 @@ class Ahead {
   int64_t count_ = 0, at_ = 0, d_ = 0, rate_ = 0;
 };
 
-// A product's start at zero that fetches ahead with every row.
+// What is done during a product.
 struct Fetch {
   Ahead* ahead;
-  __attribute__((always_inline)) F operator()(int64_t, int v) const {
-    if (v == 0) ahead->fetch();
-    return F{};
-  }
+  __attribute__((always_inline)) void operator()() const { ahead->fetch(); }
 };
 
 // Panels of kTileColumns rows each, transposed: to[i / kTileColumns][d][i % kTileColumns] = from[i][d]. Reads whole

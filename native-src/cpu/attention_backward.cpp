@@ -143,7 +143,9 @@ class Backward {
       ahead_.add(a_, places_, a_.queries, newest);
     }
     const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
-    ahead_.pace(places_.window_chunks * places_.chunk * (2 * panels + 3 * (s_.pitch / kTileColumns)));
+    const int64_t columns = s_.pitch / kTileColumns;
+    ahead_.pace(places_.window_chunks * (2 * panels * pauses(places_.chunk, a_.size) +
+                                         3 * columns * pauses(places_.chunk, places_.chunk)));
   }
 
   // A chunk of queries with all of its window that concerns this thread.
@@ -189,9 +191,9 @@ class Backward {
       const int64_t query = pair.query_slot + pair.first + panel;
       const float* const panels = s_.query_panels + (pair.first + panel) * s_.pitch;
       product_rows<Fused>(places_.chunk, {s_.keys + pair.key_slot * s_.pitch, s_.pitch, 1}, panels, kTileColumns,
-                          a_.size, Fetch{&ahead_}, [&](int64_t key, int v, F sum) {
+                          a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
                             store(s_.weights + key * kQueryBlock + panel + v * kLanes, sum);
-                          });
+                          }, fetch_);
       if (a_.shared && !a_.causal) {
         probabilities<true>(pair, query, panel);
       } else {
@@ -202,7 +204,7 @@ class Backward {
       F delta[kTileVectors];
       for (int v = 0; v < kTileVectors; ++v) delta[v] = load(s_.delta + query + v * kLanes);
       product_rows<Fused>(places_.chunk, {s_.values + pair.key_slot * s_.pitch, s_.pitch, 1}, d_panels, kTileColumns,
-                          a_.size, Fetch{&ahead_}, [&](int64_t key, int v, F sum) {
+                          a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
                             const int64_t at = key * kQueryBlock + panel + v * kLanes;
                             const F weight = load(s_.weights + at);
                             if (s_.drops != nullptr) {
@@ -211,7 +213,7 @@ class Backward {
                               store(s_.weights + at, weight * factor);
                             }
                             store(s_.d_scores + at, weight * (sum - delta[v]) * factors[key]);
-                          });
+                          }, fetch_);
     }
   }
 
@@ -240,11 +242,8 @@ class Backward {
       float* const c = to + column;
       product_rows<Fused>(
           rows, left, right + column, s_.pitch, terms,
-          [&](int64_t row, int v) {
-            if (v == 0) ahead_.fetch();
-            return first ? F{} : load(c + row * s_.pitch + v * kLanes);
-          },
-          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); });
+          [&](int64_t row, int v) { return first ? F{} : load(c + row * s_.pitch + v * kLanes); },
+          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); }, fetch_);
     }
   }
 
@@ -309,6 +308,7 @@ class Backward {
   const Slots& s_;
   DropoutFactors dropout_;
   Ahead ahead_;
+  const Fetch fetch_{&ahead_};
 };
 
 // dO.O of the team's share of all tokens.

@@ -115,7 +115,7 @@ class Forward {
       ahead_.add(a_, places_, a_.queries, position);
     }
     const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
-    ahead_.pace(panels * keys_ + places_.chunk * (w_.pitch / kTileColumns));
+    ahead_.pace(panels * (pauses(keys_, a_.size) + w_.pitch / kTileColumns * pauses(kTileColumns, keys_)));
   }
 
   // The last chunks but one of the window become its first.
@@ -178,13 +178,13 @@ class Forward {
     const int32_t* const bounds = w_.bounds + first_key;
     const int32_t* const keys = w_.tokens + first_key;
     product_rows<Fused>(keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch,
-                        kTileColumns, a_.size, Fetch{&ahead_}, [&](int64_t key, int v, F sum) {
+                        kTileColumns, a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
                           const F score = sees(tokens[v], bounds[key], keys[key], COMPARES_SELF)
                                               ? sum * factors[key]
                                               : set(-__builtin_inff());
                           store(w_.scores + key * kTileColumns + v * kLanes, score);
                           high[v] = max(high[v], score);
-                        });
+                        }, fetch_);
     for (int v = 0; v < kTileVectors; ++v) softmax[v].high = high[v];
   }
 
@@ -236,7 +236,7 @@ class Forward {
     }
     for (int64_t column = 0; column < a_.size; column += kTileColumns) {
       product_rows<Fused>(count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, w_.pitch,
-                          keys_, Fetch{&ahead_}, [&](int64_t query, int v, F sum) {
+                          keys_, Zero<F>(), [&](int64_t query, int v, F sum) {
                             float* const row = rows[query];
                             const int64_t d = column + v * kLanes;
                             if (row == nullptr || d >= a_.size) {
@@ -245,7 +245,7 @@ class Forward {
                             F value = sum * fresh_share[query];
                             if (!first) value = fma(load_row_part(row, d, a_.size), set(old_share[query]), value);
                             store_row_part(row, d, a_.size, value);
-                          });
+                          }, fetch_);
     }
     for (int64_t i = 0; last && a_.shared && i < count; ++i) {
       if (lse[i] == nothing && tokens[i] >= 0) {
@@ -262,6 +262,7 @@ class Forward {
   const Window& w_;
   DropoutFactors dropout_;
   Ahead ahead_;
+  const Fetch fetch_{&ahead_};
   const int64_t keys_;
 };
 

@@ -59,11 +59,20 @@ struct Rows {
   int64_t row_step, term_step;
 };
 
+// Terms between two calls of what is to be done meanwhile.
+constexpr int64_t kPause = 16;
+
+// Nothing to do meanwhile.
+struct Idle {
+  void operator()() const {}
+};
+
 // Calls end(row + i, v, acc) with acc = start(row + i, v) + a[ROWS, terms] * b[terms, kTileColumns], where vector
-// v of a row of b is at b + k * b_step + v * kLanes.
-template <class Math, int ROWS, class Start, class End>
+// v of a row of b is at b + k * b_step + v * kLanes. Calls meanwhile() before every kPause terms.
+template <class Math, int ROWS, class Start, class End, class Meanwhile>
 RF_INLINE void product_tile(int64_t row, Rows<typename Math::Number> a, const typename Math::Number* b,
-                            int64_t b_step, int64_t terms, const Start& start, const End& end) {
+                            int64_t b_step, int64_t terms, const Start& start, const End& end,
+                            const Meanwhile& meanwhile) {
   typename Math::Vector acc[ROWS][kTileVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
@@ -71,18 +80,21 @@ RF_INLINE void product_tile(int64_t row, Rows<typename Math::Number> a, const ty
     for (int v = 0; v < kTileVectors; ++v) acc[i][v] = start(row + i, v);
   }
   const typename Math::Number* left = a.data + row * a.row_step;
-  for (int64_t k = 0; k < terms; ++k) {
-    typename Math::Vector right[kTileVectors];
+  for (int64_t part = terms; part > 0; part -= kPause) {
+    meanwhile();
+    for (int64_t k = part < kPause ? part : kPause; k > 0; --k) {
+      typename Math::Vector right[kTileVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) __builtin_memcpy(&right[v], b + v * kLanes, sizeof right[v]);
+      for (int v = 0; v < kTileVectors; ++v) __builtin_memcpy(&right[v], b + v * kLanes, sizeof right[v]);
 #pragma GCC unroll 16
-    for (int i = 0; i < ROWS; ++i) {
-      const typename Math::Vector x = Math::all(left[i * a.row_step]);
+      for (int i = 0; i < ROWS; ++i) {
+        const typename Math::Vector x = Math::all(left[i * a.row_step]);
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) acc[i][v] = Math::step(x, right[v], acc[i][v]);
+        for (int v = 0; v < kTileVectors; ++v) acc[i][v] = Math::step(x, right[v], acc[i][v]);
+      }
+      b += b_step;
+      left += a.term_step;
     }
-    b += b_step;
-    left += a.term_step;
   }
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
@@ -92,19 +104,25 @@ RF_INLINE void product_tile(int64_t row, Rows<typename Math::Number> a, const ty
 }
 
 // The same for any number of rows.
-template <class Math, class Start, class End>
+template <class Math, class Start, class End, class Meanwhile = Idle>
 RF_INLINE void product_rows(int64_t rows, Rows<typename Math::Number> a, const typename Math::Number* b,
-                            int64_t b_step, int64_t terms, const Start& start, const End& end) {
+                            int64_t b_step, int64_t terms, const Start& start, const End& end,
+                            const Meanwhile& meanwhile = Meanwhile()) {
   int64_t row = 0;
   for (; row + kTileRows <= rows; row += kTileRows) {
-    product_tile<Math, kTileRows>(row, a, b, b_step, terms, start, end);
+    product_tile<Math, kTileRows>(row, a, b, b_step, terms, start, end, meanwhile);
   }
   if (kTileRows > 8 && row + 8 <= rows) {
-    product_tile<Math, 8>(row, a, b, b_step, terms, start, end);
+    product_tile<Math, 8>(row, a, b, b_step, terms, start, end, meanwhile);
     row += 8;
   }
-  for (; row + 4 <= rows; row += 4) product_tile<Math, 4>(row, a, b, b_step, terms, start, end);
-  for (; row < rows; ++row) product_tile<Math, 1>(row, a, b, b_step, terms, start, end);
+  for (; row + 4 <= rows; row += 4) product_tile<Math, 4>(row, a, b, b_step, terms, start, end, meanwhile);
+  for (; row < rows; ++row) product_tile<Math, 1>(row, a, b, b_step, terms, start, end, meanwhile);
+}
+
+// How often it calls meanwhile(), nearly.
+RF_INLINE int64_t pauses(int64_t rows, int64_t terms) {
+  return (rows + kTileRows - 1) / kTileRows * ((terms + kPause - 1) / kPause);
 }
 
 // A start at zero.

@@ -201,8 +201,7 @@ class Backward {
       }
       const float* const d_panels = s_.d_out_panels + (pair.first + panel) * s_.pitch;
       const float* const factors = s_.factors + pair.key_slot;
-      F delta[kTileVectors];
-      for (int v = 0; v < kTileVectors; ++v) delta[v] = load(s_.delta + query + v * kLanes);
+      const float* const delta = s_.delta + query;
       product_rows<Fused>(places_.chunk, {s_.values + pair.key_slot * s_.pitch, s_.pitch, 1}, d_panels, kTileColumns,
                           a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
                             const int64_t at = key * kQueryBlock + panel + v * kLanes;
@@ -212,7 +211,7 @@ class Backward {
                               sum *= factor;
                               store(s_.weights + at, weight * factor);
                             }
-                            store(s_.d_scores + at, weight * (sum - delta[v]) * factors[key]);
+                            store(s_.d_scores + at, weight * (sum - load(delta + v * kLanes)) * factors[key]);
                           }, fetch_);
     }
   }

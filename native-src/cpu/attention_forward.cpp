@@ -26,12 +26,14 @@ namespace {
 
 // Rows by which the window slides before it is moved back.
 constexpr int64_t kRoom = 384;
+// Running maxima of a query side by side, so that none waits for the one before.
+constexpr int64_t kMaxima = 4;
 
 // Chunks of the window that a thread has gathered, at most `room` of them, behind each other.
 struct Window {
   int64_t room, chunk_rows, pitch;
   float *keys, *values, *queries, *query_panels, *scores, *drops;
-  float* factors;
+  float *factors, *high;
   int32_t *tokens, *bounds, *value_tokens, *query_tokens, *ahead_tokens;
   const float** ahead;
 
@@ -49,6 +51,7 @@ struct Window {
     scores = arrays.floats(a.window_chunks * largest * kTileColumns);
     drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(a.window_chunks * largest * kTileColumns);
     factors = arrays.floats(rows);
+    high = arrays.floats(kMaxima * kTileColumns);
     tokens = arrays.ints(rows);
     bounds = arrays.ints(rows);
     value_tokens = arrays.ints(largest);
@@ -168,24 +171,30 @@ class Forward {
   // Masked scores, and the largest of every query.
   template <bool COMPARES_SELF>
   void scores(int64_t query, int64_t first_key, Softmax* softmax) {
-    I tokens[kTileVectors];
-    F high[kTileVectors];
-    for (int v = 0; v < kTileVectors; ++v) {
-      tokens[v] = load_ints(w_.query_tokens + query + v * kLanes);
-      high[v] = set(-__builtin_inff());
-    }
+    // All of this in memory: the product wants every register.
+    const int32_t* const tokens = w_.query_tokens + query;
+    float* const high = w_.high;
+    for (int64_t i = 0; i < kMaxima * kTileColumns; i += kLanes) store(high + i, set(-__builtin_inff()));
     const float* const factors = w_.factors + first_key;
     const int32_t* const bounds = w_.bounds + first_key;
     const int32_t* const keys = w_.tokens + first_key;
-    product_rows<Fused>(keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch,
-                        kTileColumns, a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
-                          const F score = sees(tokens[v], bounds[key], keys[key], COMPARES_SELF)
-                                              ? sum * factors[key]
-                                              : set(-__builtin_inff());
-                          store(w_.scores + key * kTileColumns + v * kLanes, score);
-                          high[v] = max(high[v], score);
-                        }, fetch_);
-    for (int v = 0; v < kTileVectors; ++v) softmax[v].high = high[v];
+    product_rows<Fused>(
+        keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch, kTileColumns, a_.size,
+        Zero<F>(),
+        [&](int64_t key, int v, F sum) {
+          const I visible = sees(load_ints(tokens + v * kLanes), bounds[key], keys[key], COMPARES_SELF);
+          const F score = visible ? sum * factors[key] : set(-__builtin_inff());
+          store(w_.scores + key * kTileColumns + v * kLanes, score);
+          float* const most = high + (key & (kMaxima - 1)) * kTileColumns + v * kLanes;
+          store(most, max(load(most), score));
+        },
+        fetch_);
+    for (int v = 0; v < kTileVectors; ++v) {
+      softmax[v].high = load(high + v * kLanes);
+      for (int64_t i = 1; i < kMaxima; ++i) {
+        softmax[v].high = max(softmax[v].high, load(high + i * kTileColumns + v * kLanes));
+      }
+    }
   }
 
   // exp(score - largest), and their sums.

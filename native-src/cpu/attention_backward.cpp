@@ -76,7 +76,12 @@ struct Pair {
 class Backward {
  public:
   Backward(const AttentionBackward& p, const Places& places, const Slots& slots)
-      : p_(p), a_(p.a), places_(places), s_(slots), dropout_(p.a.dropout), ahead_(slots.ahead, slots.ahead_tokens, p.a.size) {}
+      : p_(p),
+        a_(p.a),
+        places_(places),
+        s_(slots),
+        dropout_(p.a.dropout),
+        ahead_(slots.ahead, slots.ahead_tokens, p.a.size) {}
 
   // Positions of this thread; beyond them lie the queries that see its keys, and the keys that its queries see.
   void run(Range own) {

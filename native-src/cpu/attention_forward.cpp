@@ -69,7 +69,13 @@ struct Softmax {
 class Forward {
  public:
   Forward(const AttentionForward& p, const Places& places, const Window& window)
-      : p_(p), a_(p.a), places_(places), w_(window), dropout_(p.a.dropout), ahead_(window.ahead, window.ahead_tokens, p.a.size), keys_(places.window_chunks * places.chunk) {}
+      : p_(p),
+        a_(p.a),
+        places_(places),
+        w_(window),
+        dropout_(p.a.dropout),
+        ahead_(window.ahead, window.ahead_tokens, p.a.size),
+        keys_(places.window_chunks * places.chunk) {}
 
   void run(Range positions) {
     if (positions.from == positions.to) {

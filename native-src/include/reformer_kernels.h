@@ -245,7 +245,7 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 
 // Whether the fast path takes an attention: bfloat16, head sizes of 64 and 128, chunks of a multiple of 64, and
 // `alignment`, the bitwise or of the addresses and row strides in bytes of queries, keys, values and, backward,
-// d_out, a multiple of 16. 0 or 1.
+// d_out, a multiple of 16. 0 or 1. The CPU library has one path, for RF_F32 only, and always says 0.
 RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment);
 
 // out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing. The workspace is that

@@ -1,0 +1,113 @@
+// LSH attention of the CPU library, as a share of what the processor can do: only the multiply-adds of its matrix
+// products count, two of them forward and five backward; see cpu_peak.h. Chunks of 64, windows of 128, causal.
+//
+//   RF_BENCH_RUNS=20 cpu_attention_bench [threads...]
+#include <random>
+
+#include "cpu_peak.h"
+
+namespace {
+
+using namespace bench;
+
+struct Shape {
+  int length, heads, size, rounds;
+};
+
+const Shape kShapes[] = {{4096, 4, 64, 1}, {4096, 4, 64, 4}, {16384, 4, 64, 1}, {16384, 4, 64, 4}};
+constexpr int kChunk = 64;
+
+void report(const char* what, const Shape& s, const Speed& best, const Speed& highest) {
+  std::printf("%-9s %6d x %d x %d, %d rounds %8.1f %8.1f %6.1f%% %8.1f %8.1f %6.1f%%\n", what, s.length, s.heads,
+              s.size, s.rounds, best.wall, highest.wall, 100 * best.wall / highest.wall, best.busy, highest.busy,
+              100 * best.busy / highest.busy);
+}
+
+float* normals(rf_context* context, int64_t count, float scale) {
+  std::mt19937_64 engine(7);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& value : values) value = scale * normal(engine);
+  float* const address = floats(context, count);
+  check(rf_upload(context, address, count * 4, values.data(), count * 4, count * 4, 1), "rf_upload");
+  return address;
+}
+
+void measure(rf_context* context, const std::string& isa, int threads, Shape s) {
+  if (rehearsal()) s.length = 256;
+  check(rf_context_threads(context, threads), "rf_context_threads");
+  const int64_t width = int64_t{s.heads} * s.size;
+  const int64_t count = s.length * width;
+  const int64_t segments = int64_t{s.heads} * s.rounds;
+  const int32_t factors[] = {s.length / 32};
+  const int64_t columns = s.rounds * factors[0] / 2;
+  float* const q = normals(context, count, 1);
+  float* const v = normals(context, count, 1);
+  float* const d_out = normals(context, count, 1);
+  float* const rotations = normals(context, width * columns, 1);
+  std::vector<float*> blocks = {q, v, d_out, rotations};
+  const auto make = [&](int64_t size) {
+    blocks.push_back(floats(context, size));
+    return blocks.back();
+  };
+  float *const out = make(count), *const dq = make(count), *const dv = make(count);
+  float* const lse = make(s.length * s.heads);
+  int32_t* const buckets = reinterpret_cast<int32_t*>(make(segments * s.length));
+  int32_t* const order = reinterpret_cast<int32_t*>(make(segments * s.length));
+  int32_t* const sequence = reinterpret_cast<int32_t*>(make(2));
+  const int32_t lengths[] = {s.length, s.length};
+  check(rf_upload(context, sequence, 8, lengths, 8, 8, 1), "rf_upload");
+  float* const workspace = make(std::max(
+      {rf_attention_workspace(1, s.length, s.heads, s.size, s.rounds, s.heads, 0),
+       rf_attention_backward_workspace(1, s.length, s.heads, s.size, s.rounds, RF_F32, s.heads, 0),
+       rf_lsh_sort_workspace(segments, s.length, factors[0])}));
+  const int64_t chunks = int64_t{s.rounds} * s.length / kChunk;
+  const double product = 2e-9 * static_cast<double>(chunks * s.heads * s.size) * kChunk * 2 * kChunk;
+  const double hash = 2e-9 * static_cast<double>(count * columns);
+#define ATTENTION                                                                                                  \
+  q, width, q, width, v, width, RF_F32, order, sequence, nullptr, nullptr, 1, s.length, s.heads, s.size, s.rounds, \
+      kChunk, 1, 2, 1, 1, chunks * 4, s.heads, 0, 0, 0, 0, 1.0f, 0
+  const auto run_hash = [&](int) {
+    check(rf_lsh_hash(context, buckets, q, width, RF_F32, rotations, RF_F32, nullptr, nullptr, 1, s.length, s.heads,
+                      s.size, s.rounds, factors, 1),
+          "rf_lsh_hash");
+  };
+  const auto run_sort = [&](int) {
+    check(rf_lsh_sort(context, order, buckets, segments, s.length, factors[0], nullptr, segments, workspace),
+          "rf_lsh_sort");
+  };
+  const auto run_forward = [&](int) {
+    check(rf_attention(context, out, width, RF_F32, lse, ATTENTION, workspace), "rf_attention");
+  };
+  const auto run_backward = [&](int) {
+    check(rf_attention_backward(context, dq, width, nullptr, 0, dv, width, d_out, width, out, width, RF_F32, lse,
+                                ATTENTION, workspace),
+          "rf_attention_backward");
+  };
+  Speed highest, hashed, sorted, forward, backward;
+  for (int run = 0; run < runs(); ++run) {
+    peak(&highest, isa, threads);
+    time_once(&hashed, hash, threads, run_hash, 1);
+    time_once(&sorted, 1e-9 * static_cast<double>(segments * s.length), threads, run_sort, 1);
+    time_once(&forward, 2 * product, threads, run_forward, 1);
+    time_once(&backward, 5 * product, threads, run_backward, 1);
+  }
+  report("forward", s, forward, highest);
+  report("backward", s, backward, highest);
+  report("hash", s, hashed, highest);
+  std::printf("%-9s %.2f ns per key\n", "sort", 1 / sorted.wall);
+  for (float* block : blocks) check(rf_free(context, block), "rf_free");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  rf_context* context = nullptr;
+  check(rf_context_create(0, &context), "rf_context_create");
+  const std::string isa = isa_of(context);
+  for_threads(count, arguments, [&](int threads) {
+    std::printf("%d thread%s: GFLOP/s, peak, share; the same by processor time\n", threads, threads == 1 ? "" : "s");
+    for (const Shape& shape : kShapes) measure(context, isa, threads, shape);
+  });
+  check(rf_context_destroy(context), "rf_context_destroy");
+}

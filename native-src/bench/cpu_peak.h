@@ -1,0 +1,124 @@
+// What the benchmarks of the CPU library share: the peak of fused multiply-adds, measured between the runs because
+// a shared machine is not always as fast, and speeds as the best of several runs: by the clock, and by the time that
+// the processors worked for this process, which leaves out what others took meanwhile.
+#ifndef REFORMER_BENCH_CPU_PEAK_H
+#define REFORMER_BENCH_CPU_PEAK_H
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "reformer_kernels.h"
+#include "timing.h"
+
+namespace bench {
+
+inline double processor_seconds() {
+  timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+// GFLOP/s by the clock and by the processors' time.
+struct Speed {
+  double wall = 0, busy = 0;
+};
+
+// Keeps the best of `work` GFLOP on a number of threads.
+inline void time_once(Speed* best, double work, int threads, const std::function<void(int)>& call, int calls) {
+  const double before = processor_seconds();
+  const double wall = batch_seconds(calls, call, [] {});
+  const double busy = processor_seconds() - before;
+  best->wall = std::max(best->wall, calls * work / wall);
+  best->busy = std::max(best->busy, calls * work * threads / busy);
+}
+
+#if defined(__x86_64__)
+// Twelve independent chains of the widest fused multiply-adds there are: more than latency times width.
+#define CHAINS(REGISTER)                                                                                      \
+  asm volatile(                                                                                               \
+      "vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "0\n vfmadd231ps %%" REGISTER             \
+      "12, %%" REGISTER "13, %%" REGISTER "1\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER   \
+      "2\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "3\n vfmadd231ps %%" REGISTER         \
+      "12, %%" REGISTER "13, %%" REGISTER "4\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER   \
+      "5\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "6\n vfmadd231ps %%" REGISTER         \
+      "12, %%" REGISTER "13, %%" REGISTER "7\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER   \
+      "8\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "9\n vfmadd231ps %%" REGISTER         \
+      "12, %%" REGISTER "13, %%" REGISTER "10\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER  \
+      "11\n" ::                                                                                               \
+          : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11")
+
+inline void chains(int64_t rounds, bool wide) {
+  asm volatile("vxorps %%xmm12, %%xmm12, %%xmm12\n vxorps %%xmm13, %%xmm13, %%xmm13\n" ::: "xmm12", "xmm13");
+  if (wide) {
+    for (int64_t i = 0; i < rounds; ++i) CHAINS("zmm");
+  } else {
+    for (int64_t i = 0; i < rounds; ++i) CHAINS("ymm");
+  }
+}
+
+// All threads together; nothing where the instruction set has no such instructions.
+inline void peak(Speed* best, const std::string& isa, int threads) {
+  const bool wide = isa == "avx512";
+  if (!wide && isa != "avx2") {
+    return;
+  }
+  const int64_t rounds = bench::rehearsal() ? 1000 : 2000000;
+  time_once(
+      best, threads * static_cast<double>(rounds) * 12 * (wide ? 16 : 8) * 2e-9, threads,
+      [&](int) {
+        std::vector<std::thread> others;
+        for (int i = 1; i < threads; ++i) others.emplace_back([&] { chains(rounds, wide); });
+        chains(rounds, wide);
+        for (std::thread& other : others) other.join();
+      },
+      1);
+}
+#else
+inline void peak(Speed*, const std::string&, int) {}
+#endif
+
+inline void check(int status, const char* what) {
+  if (status != 0) {
+    std::fprintf(stderr, "%s: %s\n", what, rf_status_text(status));
+    std::exit(1);
+  }
+}
+
+inline float* floats(rf_context* context, int64_t count) {
+  void* address = nullptr;
+  check(rf_allocate(context, count * 4, &address), "rf_allocate");
+  check(rf_fill(context, address, count, RF_F32, 1, count, 0.5f), "rf_fill");
+  return static_cast<float*>(address);
+}
+
+// The instruction set in the description of a context.
+inline std::string isa_of(rf_context* context) {
+  char text[200];
+  check(rf_context_describe(context, text, sizeof text), "rf_context_describe");
+  std::printf("%s\n", text);
+  const char* const comma = std::strchr(text, ' ');
+  return std::string(comma + 1, std::strcspn(comma + 1, ","));
+}
+
+// How often every number is measured.
+inline int runs() {
+  const char* const wanted = std::getenv("RF_BENCH_RUNS");
+  return rehearsal() ? 1 : wanted != nullptr ? std::atoi(wanted) : 15;
+}
+
+// Calls measure(threads) for the numbers of threads among the arguments, or for 1 and 2.
+template <class Measure>
+void for_threads(int count, char** arguments, const Measure& measure) {
+  for (int i = 1; i < count; ++i) measure(std::atoi(arguments[i]));
+  if (count < 2) {
+    for (int threads : {1, 2}) measure(threads);
+  }
+}
+
+}  // namespace bench
+
+#endif

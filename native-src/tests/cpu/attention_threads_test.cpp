@@ -1,0 +1,128 @@
+// The attention of the CPU library gives the same bits for any number of threads, beside any other sequences, and
+// over any content of its results; and it does what the parts of a batch do alone.
+#include "attention_problem.h"
+
+namespace {
+
+using namespace test;
+
+struct Result {
+  std::vector<float> out, lse, d_queries, d_keys, d_values;
+};
+
+Result run(Device& device, const Problem& p, int threads, float poison) {
+  const Case& c = p.c;
+  ok(rf_context_threads(device.context, threads), "rf_context_threads");
+  const int64_t rows = int64_t{p.batch} * p.stride;
+  const int64_t width = p.width;
+  const int64_t cells = int64_t{p.batch} * c.heads * p.stride;
+  Matrix q(device, RF_F32, rows, width, width + 5), k(device, RF_F32, rows, width), v(device, RF_F32, rows, width);
+  Matrix out(device, RF_F32, rows, width, width + 1), d_out(device, RF_F32, rows, width), lse(device, RF_F32, 1, cells);
+  Matrix dq(device, RF_F32, rows, width), dk(device, RF_F32, rows, width), dv(device, RF_F32, rows, width, width + 2);
+  Matrix order(device, RF_I32, 1, static_cast<int64_t>(p.order.size())), mask(device, RF_I32, 1, rows);
+  Matrix sequences(device, RF_I32, 1, 2 * p.batch), head_mask(device, RF_F32, 1, c.heads);
+  q.put(p.q), k.put(p.k), v.put(p.v), d_out.put(p.d_out);
+  order.put(p.order), mask.put(p.mask), sequences.put(p.sequences), head_mask.put(p.head_mask);
+  const std::vector<float> poisoned(static_cast<size_t>(rows * width), poison);
+  out.put(poisoned), dq.put(poisoned), dk.put(poisoned), dv.put(poisoned);
+  lse.put(std::vector<float>(static_cast<size_t>(cells), poison));
+  Block workspace(device, std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
+                                   rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds,
+                                                                   RF_F32, c.heads, 0)));
+  const Dropout dropout = c.dropout ? kDropout : Dropout{};
+#define ATTENTION                                                                                            \
+  q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \
+      RF_F32, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,            \
+      c.head_mask ? head_mask.floats() : nullptr, p.batch, p.stride, c.heads, c.size, c.rounds, c.chunk,      \
+      c.before, 1 + c.before + c.after, c.causal, c.shared, tiles_of(p), c.heads, TEST_DROPOUT(dropout)
+  ok(rf_attention(device.context, out.data(), out.stride, RF_F32, lse.floats(), ATTENTION, workspace.address),
+     "rf_attention");
+  ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
+                           d_out.data(), d_out.stride, out.data(), out.stride, RF_F32, lse.floats(), ATTENTION,
+                           workspace.address),
+     "rf_attention_backward");
+  return {out.get(), lse.get(), dq.get(), c.shared ? std::vector<float>() : dk.get(), dv.get()};
+}
+
+void same(const Result& actual, const Result& expected, const std::string& what) {
+  test::same(actual.out, expected.out, "out " + what);
+  test::same(actual.lse, expected.lse, "lse " + what);
+  test::same(actual.d_queries, expected.d_queries, "d_queries " + what);
+  test::same(actual.d_keys, expected.d_keys, "d_keys " + what);
+  test::same(actual.d_values, expected.d_values, "d_values " + what);
+}
+
+// The first sequence of a problem alone, padded differently and with garbage behind it.
+Problem first_alone(const Problem& p, int padding) {
+  Problem alone = p;
+  const Case& c = p.c;
+  const int length = c.lengths[0];
+  alone.c.lengths = {length};
+  alone.batch = 1;
+  alone.stride = length + padding;
+  alone.sequences = {p.sequences[0], p.sequences[static_cast<size_t>(p.batch)]};
+  for (auto [to, from] : {std::pair(&alone.q, &p.q), {&alone.k, &p.k}, {&alone.v, &p.v}, {&alone.d_out, &p.d_out}}) {
+    to->assign(from->begin(), from->begin() + int64_t{length} * p.width);
+    to->resize(static_cast<size_t>(alone.stride * p.width), NAN);
+  }
+  alone.mask.resize(static_cast<size_t>(length));
+  alone.mask.resize(static_cast<size_t>(alone.stride), 1);
+  alone.order.clear();
+  for (int s = 0; s < c.heads * c.rounds; ++s) {
+    const auto at = p.order.begin() + int64_t{s} * p.stride;
+    alone.order.insert(alone.order.end(), at, at + length);
+    for (int t = length; t < alone.stride; ++t) alone.order.push_back(t);
+  }
+  return alone;
+}
+
+std::vector<float> first_rows(const std::vector<float>& values, int64_t count) {
+  return {values.begin(), values.begin() + std::min<int64_t>(count, static_cast<int64_t>(values.size()))};
+}
+
+void attention(Device& device, const Case& c) {
+  const Problem p = make(c);
+  const Result one = run(device, p, 1, NAN);
+  for (int threads : {2, 3, 5}) {
+    same(run(device, p, threads, static_cast<float>(threads)), one, std::to_string(threads) + " threads, " + name(c));
+  }
+  for (size_t i = 0; i < one.out.size(); ++i) {
+    const size_t row = i / static_cast<size_t>(p.width);
+    const size_t b = row / static_cast<size_t>(p.stride);
+    if (row % static_cast<size_t>(p.stride) >= static_cast<size_t>(c.lengths[b])) {
+      check(one.out[i] == 0 && one.d_queries[i] == 0 && one.d_values[i] == 0 && (c.shared || one.d_keys[i] == 0),
+            "zero behind a sequence, " + name(c));
+    }
+  }
+  if (c.dropout) {
+    return;  // whose elements are numbered by the stride
+  }
+  const Result alone = run(device, first_alone(p, 3), 1, 7.0f);
+  const int64_t count = int64_t{c.lengths[0]} * p.width;
+  test::same(first_rows(alone.out, count), first_rows(one.out, count), "out alone, " + name(c));
+  test::same(first_rows(alone.d_queries, count), first_rows(one.d_queries, count), "d_queries alone, " + name(c));
+  test::same(first_rows(alone.d_keys, count), first_rows(one.d_keys, count), "d_keys alone, " + name(c));
+  test::same(first_rows(alone.d_values, count), first_rows(one.d_values, count), "d_values alone, " + name(c));
+}
+
+}  // namespace
+
+int main() {
+  {
+    Device device;
+    const bool causal = true, shared = true, mask = true, head_mask = true, dropout = true;
+    if (small()) {
+      attention(device, {20, 3, 2, 16, 1, 0, {210, 9}, causal, shared, mask, head_mask, !dropout});
+      attention(device, {64, 1, 1, 32, 1, 1, {300}, !causal, !shared, !mask, !head_mask, dropout});
+    } else {
+      // Heads that come out even with the threads and not, rounds, ragged lengths, a single token.
+      attention(device, {64, 3, 4, 64, 1, 0, {700, 129, 40, 1}, causal, shared, mask, head_mask, !dropout});
+      attention(device, {64, 1, 2, 64, 1, 0, {640}, causal, shared, !mask, !head_mask, dropout});
+      attention(device, {40, 2, 3, 20, 1, 1, {333, 100}, !causal, shared, mask, !head_mask, !dropout});
+      attention(device, {128, 1, 1, 64, 2, 1, {900, 64}, causal, !shared, mask, head_mask, !dropout});
+      attention(device, {17, 5, 1, 48, 0, 2, {500, 17, 200}, !causal, !shared, !mask, head_mask, dropout});
+      attention(device, {64, 2, 1, 512, 1, 0, {500, 3}, causal, !shared, !mask, !head_mask, !dropout});
+    }
+  }
+  return finish("attention_threads");
+}

@@ -62,6 +62,9 @@ class DecodeCacheTest {
     // One is hashed with its prompt, one fills its chunk with the prompt, one with later tokens.
     int[][] prompts = {TestModels.ids(21, 1), TestModels.ids(8, 2), TestModels.ids(3, 3)};
     int[][] columns = columns(3, STEPS);
+    // On a card the library of products may sum in another order for another number of rows.
+    boolean card = name.equals("cuda") && !Boolean.getBoolean(TestBackends.FAKE_CUDA);
+    float tolerance = card ? (float) Tolerances.OUTPUT : 0f;
     try (Backend backend = TestBackends.open(name);
         ReformerModel model = ReformerModel.create(TestModels.small(4).build(), backend, 1);
         DecodeCache together = model.decodeCache(EVALUATION)) {
@@ -70,7 +73,8 @@ class DecodeCacheTest {
         try (DecodeCache alone = model.decodeCache(EVALUATION)) {
           float[][] expected = decode(alone, Batch.of(prompts[b]), one(columns, b));
           for (int step = 0; step <= STEPS; step++) {
-            assertArrayEquals(expected[step], row(logits[step], b), "sequence " + b + " " + step);
+            float[] actual = row(logits[step], b);
+            assertArrayEquals(expected[step], actual, tolerance, "sequence " + b + " " + step);
           }
         }
         assertEquals(prompts[b].length + STEPS, together.length(b));

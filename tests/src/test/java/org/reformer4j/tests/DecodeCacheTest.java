@@ -234,6 +234,26 @@ class DecodeCacheTest {
     }
   }
 
+  /** What a step allocates is the same at any length; what it computes on is what it allocates. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void stepsDoNotGrowWithTheText(String name) {
+    try (Backend backend = TestBackends.open(name);
+        ReformerModel model = ReformerModel.create(TestModels.small(4).build(), backend, 1)) {
+      long[] peaks = new long[2];
+      for (int i = 0; i < 2; i++) {
+        try (DecodeCache cache = model.decodeCache(EVALUATION)) {
+          cache.prompt(Batch.of(TestModels.ids(i == 0 ? 24 : 120, 1)));
+          backend.resetPeak();
+          long before = backend.liveBytes();
+          cache.append(1);
+          peaks[i] = backend.peakBytes() - before;
+        }
+      }
+      assertEquals(peaks[0], peaks[1]);
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("backends")
   void mistakesChangeNothing(String name) {

@@ -84,10 +84,18 @@ final class CachedRows {
   }
 
   private void allocate(int rows, DType type, long width) {
-    capacity = rows;
     scope = parent.child("rows");
-    keys = scope.allocate(type, (long) first.length * rows, width);
-    values = scope.allocate(type, (long) first.length * rows, width);
+    boolean done = false;
+    try {
+      keys = scope.allocate(type, (long) first.length * rows, width);
+      values = scope.allocate(type, (long) first.length * rows, width);
+      capacity = rows;
+      done = true;
+    } finally {
+      if (!done) {
+        scope.close();
+      }
+    }
   }
 
   /**

@@ -96,7 +96,7 @@ tests() {
     tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
   $rehearsal || names+=(cuda.CudaBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
     tests.HuggingFaceAttentionTest tests.AttentionTest tests.OptimizerKernelsTest tests.ModelGradientTest
-    tests.KernelContractTest)
+    tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.GoldenDecodingTest)
   for name in "${names[@]}"; do
     classes+=(--select-class "org.reformer4j.$name")
   done

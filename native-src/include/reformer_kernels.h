@@ -265,6 +265,24 @@ RF_EXPORT int rf_attention_backward(rf_context* context, void* d_queries, int64_
                                     const void* out, int64_t out_stride, int gradient_type,
                                     const float* lse, RF_ATTENTION, void* workspace);
 
+// ---- decoding -----------------------------------------------------------------------------------
+
+// Attention of one new token per sequence to listed rows of a cache, as one softmax over all of a
+// head's lists: a row that stands there twice counts twice. A query that finds nothing gets its own
+// value, or zeros where it has no own row.
+//
+// out [B, H*K] of out_type; queries [B, H*K]; keys, values [S, H*K] of input_type; K at most 128
+// keys: where shared_keys, query-keys, which become unit vectors; else keys, divided by sqrt(K)
+// rows int32 [B, H, R, W], each a row of keys and values, or negative for none: not checked here
+// own int32 [B], the row of the query's own token, skipped where it is listed; or null
+// head_mask float [H] or null
+RF_EXPORT int rf_decode_attention(rf_context* context, void* out, int64_t out_stride, int out_type,
+                                  const void* queries, int64_t query_stride, const void* keys,
+                                  int64_t key_stride, const void* values, int64_t value_stride,
+                                  int input_type, const int32_t* rows, const int32_t* own,
+                                  const float* head_mask, int batch, int heads, int head_size,
+                                  int rounds, int window, int shared_keys);
+
 // ---- losses, optimizers, embeddings --------------------------------------------------------------
 
 // Finds numbers that are no index: *first becomes the least i with values[i] outside of 0..limit-1 and

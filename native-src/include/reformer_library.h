@@ -48,6 +48,7 @@
   X(rf_attention)                      \
   X(rf_attention_backward_workspace)   \
   X(rf_attention_backward)             \
+  X(rf_decode_attention)               \
   X(rf_index_check)                    \
   X(rf_sum_of_squares_workspace)       \
   X(rf_sum_of_squares)                 \

@@ -235,6 +235,28 @@ void attention(int length, int head_size, int rounds, int chunk, const char* suf
   }
 }
 
+// Heads of a new token in bfloat16 and two rounds of windows in a long cache.
+void decode_attention(int head_size, const char* operation) {
+  const int heads = 8;
+  const int rounds = 2;
+  const int window = 128;
+  const int64_t width = int64_t{heads} * head_size;
+  const int64_t cache = 4096;
+  const int64_t entries = int64_t{heads} * rounds * window;
+  uint16_t* const query = device<uint16_t>(width);
+  uint16_t* const out = device<uint16_t>(width);
+  uint16_t* const keys = device<uint16_t>(cache * width);
+  uint16_t* const values = device<uint16_t>(cache * width);
+  std::vector<int32_t> rows;
+  for (int64_t i = 0; i < entries; ++i) rows.push_back(static_cast<int32_t>(i * 1021 % cache));
+  int32_t* const rows_on = device<int32_t>(entries);
+  require(rf_upload(context, rows_on, entries * 4, rows.data(), entries * 4, entries * 4, 1));
+  count(operation, entries * head_size, [&] {
+    return rf_decode_attention(context, out, width, RF_BF16, query, width, keys, width, values, width,
+                               RF_BF16, rows_on, nullptr, nullptr, 1, heads, head_size, rounds, window, 1);
+  });
+}
+
 }  // namespace
 
 int main() {
@@ -255,6 +277,8 @@ int main() {
   attention(2048, 64, 1, 64, "64_1");
   attention(512, 64, 1, 128, "wide_64_1");
   attention(512, 128, 0, 128, "local_128");
+  decode_attention(64, "decode_attention_64");
+  decode_attention(128, "decode_attention_128");
   // The process ends here: what the device holds goes with it.
   return 0;
 }

@@ -305,6 +305,38 @@ public final class KernelArguments {
     Arguments.matrix(op, name, tensor, type, HEADS, spec.sequences().rows(), spec.width());
   }
 
+  /**
+   * Checks {@link Kernels#decodeAttention}, but for the row numbers. Queries, keys and values have
+   * one type, and a BF16 output needs BF16 queries.
+   */
+  public void decodeAttention(
+      Tensor out,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor rows,
+      Tensor own,
+      Tensor headMask,
+      DecodeSpec spec) {
+    String op = "decodeAttention";
+    String query = "[B, H*K]";
+    String cache = "[S, H*K]";
+    Arguments.oneOf(op, "queries", queries, query, activations);
+    DType type = queries.type();
+    Arguments.matrix(op, "queries", queries, type, query, spec.batch(), spec.width());
+    Arguments.typed(op, "keys", keys, type, cache);
+    Arguments.matrix(op, "keys", keys, type, cache, keys.rows(), spec.width());
+    Arguments.matrix(op, "values", values, type, cache, keys.rows(), spec.width());
+    product(op, "out", out, queries);
+    Arguments.flat(op, "rows", rows, DType.I32, "[B, H, R, W]", spec.entries());
+    if (own != null) {
+      Arguments.flat(op, "own", own, DType.I32, "[B]", spec.batch());
+    }
+    if (headMask != null) {
+      Arguments.flat(op, "headMask", headMask, DType.F32, "[H]", spec.heads());
+    }
+  }
+
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */
   public static void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
     String op = "lshSort";
@@ -428,6 +460,21 @@ public final class KernelArguments {
       String op, String name, long place, long limit, int value) {
     return new IllegalArgumentException(
         op + ": " + name + "[" + place + "] must be in 0.." + (limit - 1) + ", got " + value);
+  }
+
+  /** Returns the refusal of a number that should be a row of a cache. */
+  public static IllegalArgumentException wrongRow(
+      String op, String name, long place, long limit, int value) {
+    return new IllegalArgumentException(
+        op
+            + ": "
+            + name
+            + "["
+            + place
+            + "] must be -1 for none or in 0.."
+            + (limit - 1)
+            + ", got "
+            + value);
   }
 
   /** Returns the refusal of a number that should be a target of {@link Kernels#crossEntropy}. */

@@ -341,6 +341,33 @@ public interface Kernels {
       AttentionSpec spec);
 
   /**
+   * Attention of one new token per sequence to listed rows of a cache, all rounds as one softmax
+   * over the multiset of listed rows. A query that finds nothing gets its own value, or zeros where
+   * it has no own row.
+   *
+   * @param out [B, H*K]
+   * @param queries [B, H*K]
+   * @param keys [S, H*K]: query-keys where the spec says shared, which become unit vectors; keys
+   *     otherwise, which are divided by sqrt(K)
+   * @param values [S, H*K]
+   * @param rows I32 [B, H, R, W], rows of keys and values in 0..S-1, or -1 for none; a row that is
+   *     listed twice counts twice
+   * @param own I32 [B], the row of the query's own token, which is skipped where it is listed and
+   *     counts only if nothing else is left; or null
+   * @param headMask [H], factors on the heads' outputs, or null
+   * @param spec extents and the rule of the keys
+   */
+  void decodeAttention(
+      Tensor out,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor rows,
+      Tensor own,
+      Tensor headMask,
+      DecodeSpec spec);
+
+  /**
    * Chunked feed-forward without its last bias: out = act(dropout(x W1^T + b1)) W2^T. The hidden
    * block of all rows never exists.
    *

@@ -10,10 +10,12 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.reformer4j.api.Backend;
+import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.generate.Generation;
 import org.reformer4j.model.generate.GenerationOptions;
 import org.reformer4j.model.generate.Generator;
+import org.reformer4j.model.generate.RecomputingDecoder;
 import org.reformer4j.model.generate.SamplingOptions;
 import org.reformer4j.model.text.ByteTokenizer;
 import org.reformer4j.model.text.StreamingDecoder;
@@ -102,6 +104,12 @@ final class GenerateCommand implements Callable<Integer> {
       description = "Equal seeds give equal texts (default: ${DEFAULT-VALUE}).")
   private long seed;
 
+  @Option(
+      names = "--no-cache",
+      description =
+          "Run the whole text through the model for every token: exact for LSH layers, and slow.")
+  private boolean noCache;
+
   @Mixin private BackendMixin backends;
   @Spec private CommandSpec spec;
 
@@ -118,7 +126,11 @@ final class GenerateCommand implements Callable<Integer> {
         ReformerModel loaded = ByteModel.load(model, backend)) {
       long start = System.nanoTime();
       out.print(tokenizer.decode(ids));
-      Generation generation = stream(loaded, ids, options, out);
+      Generator generator =
+          noCache
+              ? new Generator(() -> new RecomputingDecoder(loaded, CallOptions.EVALUATION))
+              : new Generator(loaded);
+      Generation generation = stream(generator, ids, options, out);
       double seconds = (System.nanoTime() - start) * 1e-9;
       err.printf(
           Locale.ROOT,
@@ -132,18 +144,17 @@ final class GenerateCommand implements Callable<Integer> {
 
   /** Prints a continuation as it comes, never half a character, and ends the line. */
   static Generation stream(
-      ReformerModel model, int[] prompt, GenerationOptions options, PrintWriter out) {
+      Generator generator, int[] prompt, GenerationOptions options, PrintWriter out) {
     StreamingDecoder decoder = new StreamingDecoder();
     out.flush();
     Generation generation =
-        new Generator(model)
-            .generate(
-                prompt,
-                options,
-                token -> {
-                  out.print(decoder.append(token));
-                  out.flush();
-                });
+        generator.generate(
+            prompt,
+            options,
+            token -> {
+              out.print(decoder.append(token));
+              out.flush();
+            });
     out.println(decoder.flush());
     return generation;
   }

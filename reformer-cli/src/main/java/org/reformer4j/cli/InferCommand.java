@@ -47,16 +47,31 @@ final class InferCommand implements Callable<Integer> {
       description = "Add the loss's gradient for every parameter; needs input.labels.")
   private boolean gradients;
 
+  @Option(
+      names = "--new-tokens",
+      paramLabel = "N",
+      description =
+          "Instead of the above decode N tokens with a cache, each the likeliest, and write"
+              + " cached.prompt_logits [B,S,V], cached.tokens [B,N] and cached.logits [B,N,V].")
+  private Integer newTokens;
+
   @Mixin private BackendMixin backends;
   @Spec private CommandSpec spec;
 
   @Override
   public Integer call() throws IOException {
     PrintWriter out = spec.commandLine().getOut();
+    if (newTokens != null && (newTokens < 1 || gradients)) {
+      throw new IllegalArgumentException(
+          gradients
+              ? "--new-tokens and --gradients exclude each other: decoding has no loss"
+              : "--new-tokens must be at least 1, got " + newTokens);
+    }
     SafeTensors tensors = SafeTensors.open(inputs);
     try (Backend backend = backends.open(spec.commandLine().getErr());
         ReformerModel loaded = ReformerModel.load(model, backend)) {
-      Map<String, Output> results = new RecordedRun(loaded, tensors).run(gradients);
+      RecordedRun run = new RecordedRun(loaded, tensors);
+      Map<String, Output> results = newTokens == null ? run.run(gradients) : run.decode(newTokens);
       Files.createDirectories(outputs.toAbsolutePath().getParent());
       RecordedRun.writer(results).write(outputs);
       results.forEach((name, output) -> out.println(name + " " + output.shape()));

@@ -12,6 +12,7 @@ import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.ModelFolder;
 import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.Generator;
 import org.reformer4j.model.generate.SamplingOptions;
 import org.reformer4j.model.text.ByteTokenizer;
 import org.reformer4j.model.text.Corpus;
@@ -215,7 +216,8 @@ final class TrainCommand implements Callable<Integer> {
     SamplingOptions sampling = SamplingOptions.GREEDY.withTemperature(0.8);
     result.print(new ByteTokenizer().decode(prompt));
     result.print("|");
-    GenerateCommand.stream(loaded, prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
+    GenerateCommand.stream(
+        new Generator(loaded), prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
     result.println(plot);
     result.println("model: " + out);
     String example = text == null ? "public final " : "The ";

@@ -49,6 +49,7 @@ final class AttentionBranch implements Branch {
       TensorScope kept = keeps ? pass.scope() : scope;
       Room room = new Room(scope, keepsOrder ? pass.scope() : scope, kept);
       Attended attended = attention.forward(normal, null, room, pass);
+      pass.trace().projected(layer, attended.first(), attended.second(), attended.values());
       Tensor y = Projection.forward(backend, kept, attended.out(), output);
       Norm.residual(backend, next, normal, acc, y, null, 1, dropout(pass));
       Tensor order = keepsOrder ? attended.order() : null;
@@ -68,6 +69,16 @@ final class AttentionBranch implements Branch {
         y = Projection.forward(backend, scope, attended.out(), output);
       }
       Norm.residual(backend, next, normal, acc, y, null, -1, dropout(pass));
+    }
+  }
+
+  @Override
+  public void decode(Tensor acc, Tensor normal, Norm next, DecodeCache cache, Pass pass) {
+    Backend backend = pass.backend();
+    try (TensorScope scope = backend.scope("attention")) {
+      Tensor out = attention.decode(normal, cache, scope, pass);
+      Tensor y = Projection.forward(backend, scope, out, output);
+      Norm.residual(backend, next, normal, acc, y, null, 1, Dropout.NONE);
     }
   }
 

@@ -75,4 +75,15 @@ interface Branch {
       Tensor dCtx,
       Saved saved,
       Pass pass);
+
+  /**
+   * acc += f(ctx) for one more token of each sequence.
+   *
+   * @param acc [B, D]
+   * @param normal [B, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param next norm of the branch that reads acc, or null for none
+   * @param cache what the branch remembers of the tokens before; gets the new ones
+   * @param pass the pass, of B sequences of one token
+   */
+  void decode(Tensor acc, Tensor normal, Norm next, DecodeCache cache, Pass pass);
 }

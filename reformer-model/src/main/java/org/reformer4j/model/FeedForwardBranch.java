@@ -69,6 +69,12 @@ final class FeedForwardBranch implements Branch {
   }
 
   @Override
+  public void decode(Tensor acc, Tensor normal, Norm next, DecodeCache cache, Pass pass) {
+    // Tokens do not see each other here.
+    forward(acc, normal, next, pass);
+  }
+
+  @Override
   public void backward(
       Tensor acc,
       Tensor ctx,

@@ -82,6 +82,25 @@ final class LocalSelfAttention implements SelfAttention {
     Projection.backward(backend, dX, 1f, dValues, x, value);
   }
 
+  @Override
+  public Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass) {
+    Attended projected = project(x, null, null, scope, pass);
+    CachedRows rows = cache.layer(layer).rows();
+    rows.append(projected.second(), projected.values(), cache.lengths());
+    RowLists lists = new RowLists(cache, rows, config.numAttentionHeads(), 1);
+    for (int b = 0; b < cache.batch(); b++) {
+      int length = cache.length(b);
+      lists.setRange(b, windowStart(config, length), length + 1);
+    }
+    return lists.attend(projected.first(), false, scope, pass);
+  }
+
+  /** Returns the first position that the token at a position sees. */
+  static int windowStart(ReformerConfig config, int position) {
+    int chunk = config.localAttnChunkLength();
+    return Math.max(0, (position / chunk - config.localNumChunksBefore()) * chunk);
+  }
+
   private AttentionSpec spec(Pass pass) {
     return new AttentionSpec(
         pass.sequences(),

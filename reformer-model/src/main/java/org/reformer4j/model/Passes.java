@@ -27,13 +27,7 @@ final class Passes {
     int longest = Arrays.stream(slots).max().orElseThrow();
     HashSpec hash =
         new HashSpec(options.numHashes().orElse(config.numHashes()), config.bucketFactors(longest));
-    Rotations rotations = options.rotations();
-    if (rotations == null) {
-      rotations =
-          config.hashSeed().isPresent()
-              ? Rotations.torch(config.hashSeed().getAsLong())
-              : Rotations.counterBased(options.seed(), options.step());
-    }
+    Rotations rotations = rotations(config, options);
     Sequences sequences = Sequences.of(batch.length(), lengths, slots);
     // Before anything of the pass is allocated, so that what is left is what the pass may take.
     MemoryPlan memory = back ? plan(config, backend, sequences, hash, options) : MemoryPlan.NOTHING;
@@ -57,6 +51,16 @@ final class Passes {
         options.step(),
         memory,
         options.trace());
+  }
+
+  /** Returns who draws the rotations of a call. */
+  static Rotations rotations(ReformerConfig config, CallOptions options) {
+    if (options.rotations() != null) {
+      return options.rotations();
+    }
+    return config.hashSeed().isPresent()
+        ? Rotations.torch(config.hashSeed().getAsLong())
+        : Rotations.counterBased(options.seed(), options.step());
   }
 
   private static MemoryPlan plan(

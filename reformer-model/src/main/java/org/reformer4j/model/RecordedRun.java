@@ -127,6 +127,51 @@ public final class RecordedRun {
   }
 
   /**
+   * Decodes greedily with a cache.
+   *
+   * @param newTokens N, how many tokens to add to each sequence
+   * @return {@code cached.prompt_logits} [B, S, V], {@code cached.tokens} [B, N], each the argmax
+   *     of the logits before it, and {@code cached.logits} [B, N, V], those after each token
+   */
+  public Map<String, Output> decode(int newTokens) {
+    int b = batch.size();
+    int vocabulary = model.config().vocabSize();
+    long[] tokens = new long[Math.multiplyExact(b, newTokens)];
+    float[] logits = new float[Math.multiplyExact(tokens.length, vocabulary)];
+    try (DecodeCache cache = model.decodeCache(options)) {
+      float[] last = cache.prompt(batch);
+      for (int step = 0; step < newTokens; step++) {
+        int[] next = new int[b];
+        for (int i = 0; i < b; i++) {
+          next[i] = argmax(last, i * vocabulary, vocabulary);
+          tokens[i * newTokens + step] = next[i];
+        }
+        last = cache.append(next);
+        for (int i = 0; i < b; i++) {
+          int to = (i * newTokens + step) * vocabulary;
+          System.arraycopy(last, i * vocabulary, logits, to, vocabulary);
+        }
+      }
+    }
+    Map<String, Output> outputs = new LinkedHashMap<>();
+    float[] prompt = model.logits(batch, options);
+    outputs.put("cached.prompt_logits", Output.of(prompt, b, batch.length(), vocabulary));
+    outputs.put("cached.tokens", new Output(Shape.of(b, newTokens), null, tokens));
+    outputs.put("cached.logits", Output.of(logits, b, newTokens, vocabulary));
+    return outputs;
+  }
+
+  private static int argmax(float[] values, int from, int count) {
+    int best = 0;
+    for (int i = 1; i < count; i++) {
+      if (values[from + i] > values[from + best]) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  /**
    * Turns outputs into a file.
    *
    * @param outputs what {@link #run} returned

@@ -165,6 +165,21 @@ public final class ReformerModel implements AutoCloseable {
   }
 
   /**
+   * Returns an empty cache for decoding token by token; it is closed before the model.
+   *
+   * @param options the same for prompt and later tokens; no training
+   * @throws IllegalArgumentException if the model is no causal language model
+   */
+  public DecodeCache decodeCache(CallOptions options) {
+    if (!config.isDecoder() || head == null || options.training()) {
+      throw new IllegalArgumentException(
+          "decoding needs a causal language model, with is_decoder true and lm_head present, and"
+              + " options of evaluation");
+    }
+    return new DecodeCache(this, embeddings, stack, head, options);
+  }
+
+  /**
    * Returns the mean loss over the targets, in nats.
    *
    * @param batch tokens and targets

@@ -44,6 +44,21 @@ final class ReversibleStack {
     return saved;
   }
 
+  /**
+   * {@link #forward} for one more token of each sequence.
+   *
+   * @param x1 [B, D], in place
+   * @param x2 [B, D], in place
+   */
+  void decode(Tensor x1, Tensor x2, DecodeCache cache, Pass pass) {
+    try (TensorScope scope = pass.backend().scope("stack")) {
+      Tensor normal = first(0, x1, x2, scope, pass);
+      for (int i = 0; i < branches.size(); i++) {
+        branches.get(i).decode(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), cache, pass);
+      }
+    }
+  }
+
   /** Turns the outputs of the last layer back into the inputs of the first. */
   void inverse(Tensor x1, Tensor x2, Branch.Saved[] saved, Pass pass) {
     try (TensorScope scope = pass.backend().scope("stack")) {

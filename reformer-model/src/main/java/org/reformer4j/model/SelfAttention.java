@@ -65,4 +65,15 @@ interface SelfAttention {
    * @param pass the pass
    */
   void backward(Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass);
+
+  /**
+   * Attends with one more token of each sequence to those before.
+   *
+   * @param x [B, D], normalised input
+   * @param cache gets the new rows
+   * @param scope holds the result
+   * @param pass the pass
+   * @return [B, H*K]
+   */
+  Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass);
 }

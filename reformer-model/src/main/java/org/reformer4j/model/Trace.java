@@ -31,6 +31,16 @@ public interface Trace {
   default void buckets(int layer, Tensor buckets, HashSpec hash) {}
 
   /**
+   * Called in the forward pass with the projected rows of a layer's attention.
+   *
+   * @param layer index of the layer
+   * @param first [N, H*K], query-keys of an LSH layer, queries of a local one
+   * @param second [N, H*K], keys of a local layer, or null
+   * @param values [N, H*K]
+   */
+  default void projected(int layer, Tensor first, Tensor second, Tensor values) {}
+
+  /**
    * Called in the backward pass when the inputs of a layer have been rebuilt.
    *
    * @param layer index of the layer

@@ -376,6 +376,28 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long dropoutFirstRow,
       @Cast("void*") long workspace);
 
+  public native int rf_decode_attention(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long out,
+      @Cast("int64_t") long outStride,
+      int outType,
+      @Cast("const void*") long queries,
+      @Cast("int64_t") long queryStride,
+      @Cast("const void*") long keys,
+      @Cast("int64_t") long keyStride,
+      @Cast("const void*") long values,
+      @Cast("int64_t") long valueStride,
+      int inputType,
+      @Cast("const int32_t*") long rows,
+      @Cast("const int32_t*") long own,
+      @Cast("const float*") long headMask,
+      int batch,
+      int heads,
+      int headSize,
+      int rounds,
+      int window,
+      int sharedKeys);
+
   public native int rf_index_check(
       @Cast("rf_context*") long context,
       @Cast("int32_t*") long first,

@@ -7,6 +7,7 @@ import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.DecodeSpec;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
@@ -37,6 +38,7 @@ final class CudaBackend implements Backend {
   private final FeedForwardKernels feedForwards;
   private final LshKernels lsh;
   private final AttentionKernels attention;
+  private final DecodeKernels decoding;
   private final EmbeddingKernels embeddings;
   private final LossKernels losses;
   private final OptimizerKernels optimizers;
@@ -56,6 +58,7 @@ final class CudaBackend implements Backend {
     this.attention = new AttentionKernels(device, memory, sequences);
     this.feedForwards = new FeedForwardKernels(device, memory, products);
     IndexCheck indices = new IndexCheck(device, memory, transfers);
+    this.decoding = new DecodeKernels(device, memory, indices);
     this.embeddings = new EmbeddingKernels(device, memory, indices);
     this.losses = new LossKernels(device, memory, indices);
     this.optimizers = new OptimizerKernels(device, memory, transfers);
@@ -286,6 +289,21 @@ final class CudaBackend implements Backend {
   @Override
   public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     exclusive("residualBackward", () -> residuals.residualBackward(dY, dBias, dAcc, dropout));
+  }
+
+  @Override
+  public void decodeAttention(
+      Tensor out,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor rows,
+      Tensor own,
+      Tensor headMask,
+      DecodeSpec spec) {
+    exclusive(
+        "decodeAttention",
+        () -> decoding.decodeAttention(out, queries, keys, values, rows, own, headMask, spec));
   }
 
   @Override

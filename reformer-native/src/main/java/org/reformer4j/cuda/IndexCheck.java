@@ -43,6 +43,18 @@ final class IndexCheck {
     }
   }
 
+  /** Refuses numbers outside of -1..limit-1. */
+  void indicesOrNone(String op, String name, Tensor values, long limit) {
+    IntegerRange known = memory.storage(values).integers();
+    if (known != null && known.within(limit, -1)) {
+      return;
+    }
+    long wrong = find(op, values, limit, true, -1);
+    if (wrong < values.elements()) {
+      throw KernelArguments.wrongRow(op, name, wrong, limit, value(op, values, wrong));
+    }
+  }
+
   private long find(String op, Tensor values, long limit, boolean anyIgnored, int ignored) {
     long first = memory.workspace(Integer.BYTES);
     device.check(

@@ -38,6 +38,12 @@ final class Gemm {
     FloatRows left = FloatRows.of(a);
     FloatRows right = FloatRows.of(b);
     long work = (long) rows * columns * Math.max(1, terms);
+    if (rows <= FewRows.LIMIT && transposeB && !transposeA) {
+      int grain = (int) Math.max(1, WORK_PER_THREAD * columns / Math.max(1, work));
+      workers.forRange(
+          columns, grain, (from, to) -> FewRows.run(target, left, right, alpha, beta, from, to));
+      return;
+    }
     if (rows >= columns) {
       int grain = (int) Math.max(1, WORK_PER_THREAD * rows / Math.max(1, work));
       workers.forRange(

@@ -6,6 +6,7 @@ import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.DecodeSpec;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
@@ -339,6 +340,21 @@ public final class ReferenceBackend implements Backend {
             LocalAttention.backward(
                 workers, dQueries, dKeys, dValues, dOut, out, lse, queries, keys, values, keyMask,
                 headMask, spec));
+  }
+
+  @Override
+  public void decodeAttention(
+      Tensor out,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor rows,
+      Tensor own,
+      Tensor headMask,
+      DecodeSpec spec) {
+    exclusive(
+        "decodeAttention",
+        () -> DecodeAttention.run(workers, out, queries, keys, values, rows, own, headMask, spec));
   }
 
   @Override

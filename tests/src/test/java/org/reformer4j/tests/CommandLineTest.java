@@ -16,8 +16,17 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.reformer4j.api.Backend;
 import org.reformer4j.cli.Main;
+import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.SafeTensors;
+import org.reformer4j.model.generate.CachedDecoder;
+import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.Generator;
+import org.reformer4j.model.generate.RecomputingDecoder;
+import org.reformer4j.model.generate.SamplingOptions;
+import org.reformer4j.model.text.ByteTokenizer;
 
 /** The commands end to end, as a user types them. */
 class CommandLineTest {
@@ -106,6 +115,74 @@ class CommandLineTest {
     assertEquals(first.out(), run(args).out());
     args[8] = "4";
     assertFalse(first.out().equals(run(args).out()), "another seed");
+  }
+
+  @Test
+  void generationWithoutCacheTakesTheExactWay() {
+    List<String> args =
+        List.of(
+            "generate",
+            "--model",
+            model.toString(),
+            "--prompt",
+            "the quick brown",
+            "--max-new-tokens",
+            "12",
+            "--greedy");
+    Result cached = run(args.toArray(String[]::new));
+    List<String> more = new ArrayList<>(args);
+    more.add("--no-cache");
+    Result exact = run(more.toArray(String[]::new));
+    assertEquals(0, exact.code(), exact.err());
+    int[] prompt = new ByteTokenizer().encode("the quick brown");
+    try (Backend backend = TestBackends.reference();
+        ReformerModel loaded = ReformerModel.load(model, backend)) {
+      GenerationOptions options = GenerationOptions.of(12, SamplingOptions.GREEDY);
+      CallOptions call = CallOptions.EVALUATION;
+      assertEquals(
+          "the quick brown"
+              + text(new Generator(() -> new CachedDecoder(loaded, call)), prompt, options),
+          cached.out().stripTrailing());
+      assertEquals(
+          "the quick brown"
+              + text(new Generator(() -> new RecomputingDecoder(loaded, call)), prompt, options),
+          exact.out().stripTrailing());
+    }
+  }
+
+  private static String text(Generator generator, int[] prompt, GenerationOptions options) {
+    int[] tokens = generator.generate(prompt, options, token -> {}).tokens();
+    return new ByteTokenizer().decode(tokens).stripTrailing();
+  }
+
+  @Test
+  void inferenceDecodesWithCache() {
+    Path golden = Golden.root().resolve("cached-decoding-h2");
+    Path outputs = folder.resolve("decoded.safetensors");
+    String[] args = {
+      "infer",
+      "--model",
+      golden.toString(),
+      "--inputs",
+      golden.resolve("io.safetensors").toString(),
+      "--outputs",
+      outputs.toString(),
+      "--new-tokens",
+      "40"
+    };
+    Result result = run(args);
+    assertEquals(0, result.code(), result.err());
+    assertTrue(result.out().contains("cached.tokens [1, 40]"), result.out());
+    SafeTensors io = Golden.io("cached-decoding-h2");
+    SafeTensors actual = SafeTensors.open(outputs);
+    assertArrayEquals(io.longs("expected.cached.tokens"), actual.longs("cached.tokens"));
+    for (String name : List.of("cached.prompt_logits", "cached.logits")) {
+      double[] expected = io.doubles("expected64." + name);
+      Golden.assertClose(name, expected, actual.floats(name), Tolerances.CACHED_LOGITS, null);
+      assertEquals(io.entry("expected64." + name).shape(), actual.entry(name).shape());
+    }
+    args[8] = "0";
+    mistake("--new-tokens", run(args));
   }
 
   @Test

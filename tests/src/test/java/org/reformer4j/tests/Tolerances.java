@@ -5,6 +5,9 @@ public final class Tolerances {
   /** Outputs, logits and streams, absolute. */
   public static final double OUTPUT = 2e-5;
 
+  /** Logits of cached decoding, absolute. */
+  public static final double CACHED_LOGITS = 5e-5;
+
   /** Loss, per unit of loss. */
   public static final double LOSS = 2e-6;
 

@@ -12,12 +12,16 @@ public final class Generator {
   private final Supplier<Decoder> decoders;
 
   /**
-   * Makes a generator.
+   * Makes a generator with a cache, or without where the model's {@code use_cache} is false.
    *
    * @param model a causal language model, which stays open longer than the generator is used
    */
   public Generator(ReformerModel model) {
-    this(() -> new RecomputingDecoder(model, CallOptions.EVALUATION));
+    this(
+        () ->
+            model.config().useCache()
+                ? new CachedDecoder(model, CallOptions.EVALUATION)
+                : new RecomputingDecoder(model, CallOptions.EVALUATION));
   }
 
   /**

@@ -1,0 +1,106 @@
+package org.reformer4j.model;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** Takes from the forward pass over a prompt what its layers need to remember. */
+final class PromptRecorder implements Trace {
+  /**
+   * What a layer remembers.
+   *
+   * @param rows projected rows
+   * @param hashed buckets of an LSH layer, or null
+   */
+  record LayerCache(CachedRows rows, HashedTokens hashed) {
+    /** Copies, which takes the same room again. */
+    LayerCache copy(Backend backend, TensorScope scope, int[] lengths) {
+      HashedTokens copied = null;
+      if (hashed != null) {
+        Tensor rotations = scope.allocate(DType.F32, hashed.rotations().shape().dims());
+        backend.copy(rotations, hashed.rotations());
+        copied = hashed.copy(rotations);
+      }
+      return new LayerCache(rows.copy(scope, lengths), copied);
+    }
+  }
+
+  private final ReformerConfig config;
+  private final Backend backend;
+  private final TensorScope scope;
+  private final CallOptions options;
+  private final int[] lengths;
+  private final List<LayerCache> layers = new ArrayList<>();
+  private int[] buckets;
+  private HashSpec hash;
+
+  PromptRecorder(
+      ReformerConfig config,
+      Backend backend,
+      TensorScope scope,
+      CallOptions options,
+      int[] lengths) {
+    this.config = config;
+    this.backend = backend;
+    this.scope = scope;
+    this.options = options;
+    this.lengths = lengths;
+  }
+
+  /** Returns what was recorded. */
+  List<LayerCache> layers() {
+    return List.copyOf(layers);
+  }
+
+  @Override
+  public void layerInput(int layer, Tensor x1, Tensor x2) {
+    options.trace().layerInput(layer, x1, x2);
+  }
+
+  @Override
+  public void buckets(int layer, Tensor found, HashSpec spec) {
+    options.trace().buckets(layer, found, spec);
+    buckets = backend.downloadInts(found);
+    hash = spec;
+  }
+
+  @Override
+  public void projected(int layer, Tensor first, Tensor second, Tensor values) {
+    options.trace().projected(layer, first, second, values);
+    int[] kept = new int[lengths.length];
+    HashedTokens hashed = null;
+    if (config.attnLayers().get(layer) == AttentionKind.LSH) {
+      hashed = hashed(layer);
+    } else {
+      // Nobody goes back into the prompt, so no later token sees what lies before its window.
+      Arrays.setAll(kept, b -> LocalSelfAttention.windowStart(config, lengths[b]));
+    }
+    Tensor keys = second == null ? first : second;
+    CachedRows rows = CachedRows.of(backend, scope, keys, values, kept, lengths);
+    layers.add(new LayerCache(rows, hashed));
+  }
+
+  private HashedTokens hashed(int layer) {
+    HashSpec spec = hash == null ? unhashed() : hash;
+    int heads = config.numAttentionHeads();
+    int headSize = config.attentionHeadSize();
+    Tensor rotations =
+        scope.allocate(DType.F32, heads, headSize, spec.rounds() * spec.rotationColumns());
+    backend.upload(rotations, Passes.rotations(config, options).draw(layer, heads, headSize, spec));
+    HashedTokens tokens = HashedTokens.of(config, spec, rotations, buckets, lengths);
+    buckets = null;
+    return tokens;
+  }
+
+  /** A short prompt chooses no number of buckets; the text may become as long as it can. */
+  private HashSpec unhashed() {
+    int longest = Passes.paddedLength(config, config.maxPositions());
+    return new HashSpec(
+        options.numHashes().orElse(config.numHashes()), config.bucketFactors(longest));
+  }
+}

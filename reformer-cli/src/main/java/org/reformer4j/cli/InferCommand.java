@@ -48,6 +48,7 @@ final class InferCommand implements Callable<Integer> {
   private boolean gradients;
 
   @Mixin private BackendMixin backends;
+  @Mixin private PrecisionMixin precision;
   @Spec private CommandSpec spec;
 
   @Override
@@ -55,7 +56,7 @@ final class InferCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     SafeTensors tensors = SafeTensors.open(inputs);
     try (Backend backend = backends.open(spec.commandLine().getErr());
-        ReformerModel loaded = ReformerModel.load(model, backend)) {
+        ReformerModel loaded = ReformerModel.load(model, backend, precision.precision())) {
       Map<String, Output> results = new RecordedRun(loaded, tensors).run(gradients);
       Files.createDirectories(outputs.toAbsolutePath().getParent());
       RecordedRun.writer(results).write(outputs);

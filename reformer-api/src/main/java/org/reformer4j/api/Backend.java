@@ -1,5 +1,7 @@
 package org.reformer4j.api;
 
+import java.util.Set;
+
 /**
  * One device and one ordered stream of operations: memory plus kernels.
  *
@@ -23,6 +25,15 @@ public interface Backend extends Memory, Kernels, AutoCloseable {
    */
   default String attentionPath(AttentionSpec spec, DType type) {
     return "generic";
+  }
+
+  /**
+   * Returns the types of activations that this backend computes on, and of the matrices that they
+   * are multiplied by. Residual streams, sums, statistics and gradients of parameters are F32 with
+   * each of them.
+   */
+  default Set<DType> activationTypes() {
+    return Set.of(DType.F32);
   }
 
   /** Waits until everything issued so far has been done. */

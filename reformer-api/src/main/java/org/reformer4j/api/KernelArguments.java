@@ -38,6 +38,14 @@ public final class KernelArguments {
         source.columns());
   }
 
+  /** Checks {@link Memory#round}. */
+  public static void round(Tensor target, Tensor source) {
+    String letters = "[rows, columns]";
+    Arguments.typed("round", "source", source, DType.F32, letters);
+    Arguments.matrix(
+        "round", "target", target, DType.BF16, letters, source.rows(), source.columns());
+  }
+
   /**
    * Checks {@link Kernels#gemm}. Both factors have one type, and a BF16 product has BF16 factors.
    */

@@ -79,4 +79,12 @@ public interface Memory {
    * @param source the same type
    */
   void copy(Tensor target, Tensor source);
+
+  /**
+   * Rounds floats to bfloat16 as {@link Bfloat16} defines.
+   *
+   * @param target BF16, as many rows and columns as the source
+   * @param source F32
+   */
+  void round(Tensor target, Tensor source);
 }

@@ -138,6 +138,7 @@ final class BenchmarkCommand implements Callable<Integer> {
     ReformerConfig config = model.config(model.layers, positions);
     BenchmarkTimer timer = new BenchmarkTimer(System::nanoTime, seconds, repeats);
     try (Backend backend = backends.open(err)) {
+      model.precision.require(backend);
       BenchmarkReport report =
           new BenchmarkReport(
               out, result, backend, spec.commandLine().getParseResult().originalArgs());
@@ -163,11 +164,6 @@ final class BenchmarkCommand implements Callable<Integer> {
     if (hashes.stream().anyMatch(r -> r < 1)) {
       throw new IllegalArgumentException("--hashes must be at least 1, got " + hashes);
     }
-    if (model.precision != BenchmarkModel.Precision.FLOAT32
-        && !what.equals(Set.of(BenchmarkPart.GEMM))) {
-      throw new IllegalArgumentException(
-          "models compute in float32: use --precision bfloat16 with --what gemm only");
-    }
     if (Files.exists(out) && !Files.isDirectory(out)) {
       throw new IllegalArgumentException(out + " is no folder: choose another --out");
     }
@@ -183,7 +179,7 @@ final class BenchmarkCommand implements Callable<Integer> {
       ReformerConfig config,
       List<Integer> tokens) {
     BenchmarkProducts products =
-        new BenchmarkProducts(backend, model.precision.type, timer, report);
+        new BenchmarkProducts(backend, model.precision.activations(), timer, report);
     products.square(edge);
     if (what.contains(BenchmarkPart.GEMM)) {
       int d = config.hiddenSize();
@@ -208,7 +204,7 @@ final class BenchmarkCommand implements Callable<Integer> {
     if (what.contains(BenchmarkPart.FORWARD)
         || what.contains(BenchmarkPart.TRAIN)
         || what.contains(BenchmarkPart.DECODE)) {
-      try (ReformerModel loaded = ReformerModel.create(config, backend, 0)) {
+      try (ReformerModel loaded = ReformerModel.create(config, backend, model.precision, 0)) {
         if (what.contains(BenchmarkPart.FORWARD)) {
           each(tokens, (t, r) -> passes.forward(loaded, batch, t, r));
         }
@@ -235,7 +231,8 @@ final class BenchmarkCommand implements Callable<Integer> {
         ReformerConfig deep = model.config(depth, shortest);
         int rounds = hashes.get(0);
         double flop = BenchmarkWork.of(deep, shortest, rounds).trainingStep();
-        memory.measure(deep, shortest, rounds, passes.expected(BenchmarkPart.TRAIN, flop));
+        memory.measure(
+            deep, model.precision, shortest, rounds, passes.expected(BenchmarkPart.TRAIN, flop));
       }
     }
   }

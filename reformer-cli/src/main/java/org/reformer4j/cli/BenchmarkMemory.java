@@ -5,6 +5,7 @@ import java.util.Locale;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.model.Batch;
+import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 
@@ -25,7 +26,8 @@ final class BenchmarkMemory {
    *
    * @param expected seconds of it, 0 if unknown
    */
-  void measure(ReformerConfig config, int length, int rounds, double expected) {
+  void measure(
+      ReformerConfig config, Precision precision, int length, int rounds, double expected) {
     int layers = config.numHiddenLayers();
     String what = "memory of " + layers + " layers, " + length + " tokens";
     if (!timer.fits(expected)) {
@@ -33,7 +35,7 @@ final class BenchmarkMemory {
       return;
     }
     Batch batch = BenchmarkTraining.batch(1, length, config.vocabSize());
-    try (ReformerModel model = ReformerModel.create(config, backend, 0);
+    try (ReformerModel model = ReformerModel.create(config, backend, precision, 0);
         BenchmarkTraining training = new BenchmarkTraining(model)) {
       long held = backend.liveBytes();
       backend.resetPeak();

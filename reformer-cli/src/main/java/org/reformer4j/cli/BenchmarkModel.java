@@ -2,25 +2,13 @@ package org.reformer4j.cli;
 
 import java.util.ArrayList;
 import java.util.List;
-import org.reformer4j.api.DType;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import picocli.CommandLine.Option;
 
 /** Shape of the model to measure. */
 final class BenchmarkModel {
-  /** Types of activations and weights. */
-  enum Precision {
-    FLOAT32(DType.F32),
-    BFLOAT16(DType.BF16);
-
-    final DType type;
-
-    Precision(DType type) {
-      this.type = type;
-    }
-  }
-
   @Option(
       names = "--hidden",
       paramLabel = "D",
@@ -82,8 +70,8 @@ final class BenchmarkModel {
       paramLabel = "TYPE",
       defaultValue = "float32",
       description =
-          "float32 or bfloat16 (default: ${DEFAULT-VALUE}); models compute in float32, bfloat16"
-              + " is for --what gemm.")
+          "Of activations and products: float32, or bfloat16 with the cuda backend"
+              + " (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
   /**

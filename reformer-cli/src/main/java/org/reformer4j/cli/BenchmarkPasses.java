@@ -10,7 +10,6 @@ import java.util.Optional;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.model.AttentionKind;
@@ -104,7 +103,7 @@ final class BenchmarkPasses {
     }
     double seconds = timing.get().seconds();
     rates.put(part, flop / seconds);
-    Map<String, String> paths = paths(model.config(), batch, backend);
+    Map<String, String> paths = paths(model, batch);
     ObjectNode entry = BenchmarkReport.entry();
     entry.put("batch", batch.size()).put("length", batch.length()).put("hashes", rounds);
     entry.put("layers", model.config().numHiddenLayers());
@@ -144,7 +143,8 @@ final class BenchmarkPasses {
   }
 
   /** Returns by which kernels each kind of attention is computed. */
-  private static Map<String, String> paths(ReformerConfig config, Batch batch, Backend backend) {
+  private static Map<String, String> paths(ReformerModel model, Batch batch) {
+    ReformerConfig config = model.config();
     Map<String, String> paths = new LinkedHashMap<>();
     int[] slots = new int[batch.size()];
     Arrays.fill(slots, BenchmarkWork.slots(config, batch.length()));
@@ -161,7 +161,8 @@ final class BenchmarkPasses {
               lsh ? config.lshNumChunksAfter() : config.localNumChunksAfter(),
               config.isDecoder(),
               Dropout.NONE);
-      paths.put(kind.configName(), backend.attentionPath(spec, DType.F32));
+      paths.put(
+          kind.configName(), model.backend().attentionPath(spec, model.precision().activations()));
     }
     return paths;
   }

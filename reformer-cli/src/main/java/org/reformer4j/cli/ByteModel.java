@@ -2,6 +2,7 @@ package org.reformer4j.cli;
 
 import java.nio.file.Path;
 import org.reformer4j.api.Backend;
+import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.text.ByteTokenizer;
 
@@ -12,11 +13,12 @@ final class ByteModel {
   /**
    * Loads a model.
    *
-   * @throws IllegalArgumentException if it is no language model on bytes
+   * @throws IllegalArgumentException if it is no language model on bytes, or the backend does not
+   *     compute with the precision
    * @throws org.reformer4j.api.CheckpointException if the folder holds no model
    */
-  static ReformerModel load(Path folder, Backend backend) {
-    ReformerModel model = ReformerModel.load(folder, backend);
+  static ReformerModel load(Path folder, Backend backend, Precision precision) {
+    ReformerModel model = ReformerModel.load(folder, backend, precision);
     int vocabulary = model.config().vocabSize();
     if (vocabulary == ByteTokenizer.VOCABULARY_SIZE
         && model.config().isDecoder()

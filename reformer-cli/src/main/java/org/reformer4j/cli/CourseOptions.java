@@ -1,6 +1,7 @@
 package org.reformer4j.cli;
 
 import org.reformer4j.model.MemoryPolicy;
+import org.reformer4j.model.Precision;
 import org.reformer4j.model.train.BatchShape;
 import org.reformer4j.model.train.Intervals;
 import org.reformer4j.model.train.LearningRate;
@@ -135,6 +136,15 @@ final class CourseOptions {
               + " what fits into the memory that is left (default: ${DEFAULT-VALUE}).")
   private MemoryPolicy memory;
 
+  @Option(
+      names = "--precision",
+      paramLabel = "TYPE",
+      defaultValue = "float32",
+      description =
+          "float32, or bfloat16 for activations and the matrices they are multiplied by, which the"
+              + " cuda backend computes faster (default: ${DEFAULT-VALUE}).")
+  private Precision precision;
+
   void check() {
     if (steps != null && minutes != null) {
       throw new IllegalArgumentException("give --steps or --minutes, not both");
@@ -146,6 +156,10 @@ final class CourseOptions {
 
   Long steps() {
     return steps;
+  }
+
+  Precision precision() {
+    return precision;
   }
 
   long seed() {
@@ -179,6 +193,7 @@ final class CourseOptions {
             clip),
         new LearningRate(schedule, peak, peak / 10, warm, totalSteps),
         new Intervals(logEvery, evaluateEvery, saveEvery, evaluationWindows),
-        memory);
+        memory,
+        precision);
   }
 }

@@ -49,6 +49,7 @@ final class EvaluateCommand implements Callable<Integer> {
   private int windows;
 
   @Mixin private BackendMixin backends;
+  @Mixin private PrecisionMixin precision;
   @Spec private CommandSpec spec;
 
   @Override
@@ -56,7 +57,7 @@ final class EvaluateCommand implements Callable<Integer> {
     PrintWriter out = spec.commandLine().getOut();
     Corpus corpus = Corpus.open(text);
     try (Backend backend = backends.open(spec.commandLine().getErr());
-        ReformerModel loaded = ByteModel.load(model, backend)) {
+        ReformerModel loaded = ByteModel.load(model, backend, precision.precision())) {
       int length = context != null ? context : Math.min(4096, loaded.config().maxPositions());
       EvaluationReport report = Evaluator.evaluate(loaded, corpus, length, windows);
       out.printf(

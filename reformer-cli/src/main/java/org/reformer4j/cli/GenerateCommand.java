@@ -111,6 +111,7 @@ final class GenerateCommand implements Callable<Integer> {
   private boolean noCache;
 
   @Mixin private BackendMixin backends;
+  @Mixin private PrecisionMixin precision;
   @Spec private CommandSpec spec;
 
   @Override
@@ -123,7 +124,7 @@ final class GenerateCommand implements Callable<Integer> {
         new SamplingOptions(greedy ? 0 : temperature, topK, topP, repetitionPenalty, seed);
     GenerationOptions options = new GenerationOptions(maxNewTokens, sampling, stopTokens());
     try (Backend backend = backends.open(err);
-        ReformerModel loaded = ByteModel.load(model, backend)) {
+        ReformerModel loaded = ByteModel.load(model, backend, precision.precision())) {
       long start = System.nanoTime();
       out.print(tokenizer.decode(ids));
       Generator generator =

@@ -56,6 +56,7 @@ final class InferCommand implements Callable<Integer> {
   private Integer newTokens;
 
   @Mixin private BackendMixin backends;
+  @Mixin private PrecisionMixin precision;
   @Spec private CommandSpec spec;
 
   @Override
@@ -69,7 +70,7 @@ final class InferCommand implements Callable<Integer> {
     }
     SafeTensors tensors = SafeTensors.open(inputs);
     try (Backend backend = backends.open(spec.commandLine().getErr());
-        ReformerModel loaded = ReformerModel.load(model, backend)) {
+        ReformerModel loaded = ReformerModel.load(model, backend, precision.precision())) {
       RecordedRun run = new RecordedRun(loaded, tensors);
       Map<String, Output> results = newTokens == null ? run.run(gradients) : run.decode(newTokens);
       Files.createDirectories(outputs.toAbsolutePath().getParent());

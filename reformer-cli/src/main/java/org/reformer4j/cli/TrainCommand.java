@@ -7,6 +7,7 @@ import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import org.reformer4j.api.Backend;
+import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.ConfigJson;
@@ -107,8 +108,10 @@ final class TrainCommand implements Callable<Integer> {
     Corpus.Split split = corpus.split(course.validationFraction());
     ReformerConfig config =
         resume ? ConfigJson.read(out.resolve(ModelFolder.CONFIG)) : model.config();
+    Precision precision =
+        resume ? Trainer.savedOptions(out).orElseThrow().precision() : course.precision();
     try (Backend backend = backends.open(err);
-        ReformerModel loaded = ReformerModel.create(config, backend, course.seed())) {
+        ReformerModel loaded = ReformerModel.create(config, backend, precision, course.seed())) {
       TrainingOptions options = options(loaded, split, err);
       err.printf(
           Locale.ROOT,

@@ -182,7 +182,7 @@ class BenchmarkTest {
         "--decode-tokens 1 | --decode-tokens at least 2",
         "--layers 0 | --layers must be at least 1",
         "--kinds lhs | lhs",
-        "--precision bfloat16 | --what gemm",
+        "--precision bfloat16 --backend reference | use precision float32, or the cuda backend",
         "--backend tpu | no backend 'tpu'",
       })
   void mistakes(String options, String message) {

@@ -1,7 +1,6 @@
 package org.reformer4j.model;
 
 import org.reformer4j.api.Backend;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
@@ -28,7 +27,7 @@ final class AttentionBranch implements Branch {
           case LOCAL -> new LocalSelfAttention(config, layer, self, parameters);
         };
     this.output =
-        parameters.declare(
+        parameters.declareFactor(
             prefix + "output.dense.weight",
             Initializer.normal(config.initializerRange()),
             config.hiddenSize(),
@@ -104,7 +103,7 @@ final class AttentionBranch implements Branch {
       }
       // From here on y is the gradient of the result, then that of the normalised input.
       backend.residualInverse(acc, y, null, y, null, dAcc, dropout(pass));
-      Tensor dOut = scope.allocate(DType.F32, pass.rows(), config.allHeadSize());
+      Tensor dOut = scope.allocate(y.type(), pass.rows(), config.allHeadSize());
       Projection.backward(backend, dOut, 0f, y, attended.out(), output);
       attention.backward(y, dOut, normal, attended, scope, pass);
       norm.backward(backend, dCtx, y, ctx);

@@ -28,9 +28,9 @@ final class FeedForwardBranch implements Branch {
     long d = config.hiddenSize();
     long f = config.feedForwardSize();
     norm = new Norm(config, prefix + "layer_norm.", d, parameters);
-    w1 = parameters.declare(prefix + "dense.dense.weight", normal, f, d);
+    w1 = parameters.declareFactor(prefix + "dense.dense.weight", normal, f, d);
     b1 = parameters.declare(prefix + "dense.dense.bias", Initializer.ZEROS, f);
-    w2 = parameters.declare(prefix + "output.dense.weight", normal, d, f);
+    w2 = parameters.declareFactor(prefix + "output.dense.weight", normal, d, f);
     b2 = parameters.declare(prefix + "output.dense.bias", Initializer.ZEROS, d);
   }
 
@@ -63,8 +63,9 @@ final class FeedForwardBranch implements Branch {
 
   /** Returns the result before bias and dropout. */
   private Tensor result(Tensor normal, TensorScope scope, Pass pass) {
-    Tensor y = scope.allocate(DType.F32, normal.rows(), normal.columns());
-    pass.backend().feedForward(y, normal, w1.value(), b1.value(), w2.value(), spec(pass));
+    Tensor y = scope.allocate(normal.type(), normal.rows(), normal.columns());
+    DType type = normal.type();
+    pass.backend().feedForward(y, normal, w1.value(type), b1.value(), w2.value(type), spec(pass));
     return y;
   }
 
@@ -86,10 +87,11 @@ final class FeedForwardBranch implements Branch {
       Pass pass) {
     Backend backend = pass.backend();
     try (TensorScope scope = backend.scope("feed-forward-backward")) {
-      Tensor dY = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      DType type = normal.type();
+      Tensor dY = scope.allocate(type, ctx.rows(), ctx.columns());
       boolean kept = saved.addend() != null;
-      Tensor y = kept ? saved.addend() : scope.allocate(DType.F32, ctx.rows(), ctx.columns());
-      Tensor dNormal = scope.allocate(DType.F32, ctx.rows(), ctx.columns());
+      Tensor y = kept ? saved.addend() : scope.allocate(type, ctx.rows(), ctx.columns());
+      Tensor dNormal = scope.allocate(type, ctx.rows(), ctx.columns());
       backend.residualBackward(dY, b2.gradient(), dAcc, dropout(pass));
       backend.feedForwardBackward(
           kept ? null : y,
@@ -99,9 +101,9 @@ final class FeedForwardBranch implements Branch {
           w2.gradient(),
           dY,
           normal,
-          w1.value(),
+          w1.value(type),
           b1.value(),
-          w2.value(),
+          w2.value(type),
           spec(pass));
       step(acc, y, normal, next, -1, pass);
       norm.backward(backend, dCtx, dNormal, ctx);

@@ -1,6 +1,7 @@
 package org.reformer4j.model;
 
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
@@ -17,18 +18,22 @@ final class FinalNorm {
   }
 
   /**
-   * Returns the final hidden states of some rows.
+   * Returns the final hidden states of some rows, as activations.
    *
    * @param rows [n, 2D], rows of the streams
    * @param firstRow number of the first row, which decides its dropout
    */
   Tensor forward(Tensor rows, long firstRow, TensorScope scope, Pass pass) {
-    Tensor out = norm.forward(pass.backend(), scope, rows);
-    pass.backend().dropout(out, firstRow, dropout(pass));
-    return out;
+    Dropout dropout = dropout(pass);
+    if (dropout.isNone()) {
+      return norm.forward(pass.backend(), scope, rows, pass.activations());
+    }
+    Tensor out = norm.forward(pass.backend(), scope, rows, DType.F32);
+    pass.backend().dropout(out, firstRow, dropout);
+    return pass.activation(out, scope);
   }
 
-  /** dRows = gradient through norm and dropout; dOut is used up. */
+  /** dRows = gradient through norm and dropout; dOut, of floats, is used up. */
   void backward(Tensor dRows, Tensor dOut, Tensor rows, long firstRow, Pass pass) {
     Backend backend = pass.backend();
     backend.dropout(dOut, firstRow, dropout(pass));

@@ -23,7 +23,7 @@ final class LmHead implements Head {
     this.norm = norm;
     this.chunkRows = chunkRows(config);
     weight =
-        parameters.declare(
+        parameters.declareFactor(
             "lm_head.decoder.weight",
             Initializer.normal(config.initializerRange()),
             config.vocabSize(),
@@ -53,7 +53,7 @@ final class LmHead implements Head {
   }
 
   private void project(Tensor logits, Tensor hidden, Backend backend) {
-    backend.gemm(logits, hidden, false, weight.value(), true, 1f, 0f);
+    backend.gemm(logits, hidden, false, weight.value(hidden.type()), true, 1f, 0f);
     backend.addBias(logits, bias.value());
   }
 
@@ -93,7 +93,8 @@ final class LmHead implements Head {
         if (dStreams != null) {
           backend.biasGradient(bias.gradient(), logits);
           Tensor dHidden = scope.allocate(DType.F32, count, hidden.columns());
-          Projection.backward(backend, dHidden, 0f, logits, hidden, weight);
+          Tensor dLogits = pass.activation(logits, scope);
+          Projection.backward(backend, dHidden, 0f, dLogits, hidden, weight);
           norm.backward(dStreams.rows(from, count), dHidden, rows, from, pass);
         }
       }

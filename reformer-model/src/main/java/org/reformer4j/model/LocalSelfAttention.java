@@ -2,7 +2,6 @@ package org.reformer4j.model;
 
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -20,15 +19,15 @@ final class LocalSelfAttention implements SelfAttention {
     this.layer = layer;
     Initializer normal = Initializer.normal(config.initializerRange());
     long width = config.allHeadSize();
-    query = parameters.declare(prefix + "query.weight", normal, width, config.hiddenSize());
-    key = parameters.declare(prefix + "key.weight", normal, width, config.hiddenSize());
-    value = parameters.declare(prefix + "value.weight", normal, width, config.hiddenSize());
+    query = parameters.declareFactor(prefix + "query.weight", normal, width, config.hiddenSize());
+    key = parameters.declareFactor(prefix + "key.weight", normal, width, config.hiddenSize());
+    value = parameters.declareFactor(prefix + "value.weight", normal, width, config.hiddenSize());
   }
 
   @Override
   public Attended forward(Tensor x, Tensor order, Room room, Pass pass) {
     AttentionSpec spec = spec(pass);
-    Tensor out = room.out().allocate(DType.F32, pass.rows(), spec.width());
+    Tensor out = room.out().allocate(pass.activations(), pass.rows(), spec.width());
     Tensor lse = Projection.logSumExp(room.out(), spec);
     Attended attended = project(x, out, lse, room.projections(), pass);
     pass.backend()
@@ -61,9 +60,9 @@ final class LocalSelfAttention implements SelfAttention {
       Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass) {
     Backend backend = pass.backend();
     AttentionSpec spec = spec(pass);
-    Tensor dQueries = scope.allocate(DType.F32, pass.rows(), spec.width());
-    Tensor dKeys = scope.allocate(DType.F32, pass.rows(), spec.width());
-    Tensor dValues = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor dQueries = scope.allocate(dOut.type(), pass.rows(), spec.width());
+    Tensor dKeys = scope.allocate(dOut.type(), pass.rows(), spec.width());
+    Tensor dValues = scope.allocate(dOut.type(), pass.rows(), spec.width());
     backend.localAttentionBackward(
         dQueries,
         dKeys,

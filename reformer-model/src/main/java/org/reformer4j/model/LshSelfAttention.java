@@ -21,8 +21,9 @@ final class LshSelfAttention implements SelfAttention {
     this.layer = layer;
     Initializer normal = Initializer.normal(config.initializerRange());
     long width = config.allHeadSize();
-    queryKey = parameters.declare(prefix + "query_key.weight", normal, width, config.hiddenSize());
-    value = parameters.declare(prefix + "value.weight", normal, width, config.hiddenSize());
+    queryKey =
+        parameters.declareFactor(prefix + "query_key.weight", normal, width, config.hiddenSize());
+    value = parameters.declareFactor(prefix + "value.weight", normal, width, config.hiddenSize());
   }
 
   @Override
@@ -33,7 +34,7 @@ final class LshSelfAttention implements SelfAttention {
     Tensor values = Projection.forward(backend, room.projections(), x, value);
     Tensor order =
         given != null || spec.allShort() ? given : sort(queryKeys, room.order(), spec, pass);
-    Tensor out = room.out().allocate(DType.F32, pass.rows(), spec.width());
+    Tensor out = room.out().allocate(pass.activations(), pass.rows(), spec.width());
     Tensor lse = Projection.logSumExp(room.out(), spec);
     backend.lshAttention(
         out, lse, queryKeys, values, order, pass.keyMask(), pass.headMask(), spec, pass.hash());
@@ -72,8 +73,8 @@ final class LshSelfAttention implements SelfAttention {
       Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass) {
     Backend backend = pass.backend();
     AttentionSpec spec = spec(pass);
-    Tensor dQueryKeys = scope.allocate(DType.F32, pass.rows(), spec.width());
-    Tensor dValues = scope.allocate(DType.F32, pass.rows(), spec.width());
+    Tensor dQueryKeys = scope.allocate(dOut.type(), pass.rows(), spec.width());
+    Tensor dValues = scope.allocate(dOut.type(), pass.rows(), spec.width());
     backend.lshAttentionBackward(
         dQueryKeys,
         dValues,

@@ -139,17 +139,21 @@ final class MemoryPlan {
       long f = config.feedForwardSize();
       long heads = config.numAttentionHeads();
       long rounds = hash.rounds();
+      long e = activations.bytes();
       // Streams, gradients; ids, positions, targets, mask; head mask.
-      long constant = rows * (4 * d + 4) + heads;
+      long constant = Float.BYTES * (rows * (4 * d + 4) + heads);
       // Norm and result; projections, output and all their gradients.
-      long attention = rows * (2 * d + 8 * w + heads);
-      long sorting = rows * heads * rounds + w * rounds * hash.rotationColumns();
-      long chunk = FeedForwardBranch.chunkRows(config);
-      long feedForward = rows * 4 * d + Math.min(chunk, rows) * 3 * f;
-      long head = Math.min(LmHead.chunkRows(config), rows) * (4 * d + v + 1);
-      long device = rows * w * rounds * 3;
-      long branch = Math.max(attention + sorting + device, Math.max(feedForward, head));
-      return Float.BYTES * (constant + branch);
+      long attention = rows * (e * (2 * d + 8 * w) + Float.BYTES * heads);
+      long sorting = Float.BYTES * (rows * heads * rounds + w * rounds * hash.rotationColumns());
+      long chunk = Math.min(FeedForwardBranch.chunkRows(config), rows);
+      long feedForward = rows * e * 4 * d + chunk * Float.BYTES * 3 * f;
+      long head = Math.min(LmHead.chunkRows(config), rows) * Float.BYTES * (4 * d + v + 1);
+      if (activations != DType.F32) {
+        // The rounded gradient of the logits, and the norm before dropout.
+        head += Math.min(LmHead.chunkRows(config), rows) * (e * v + Float.BYTES * 2 * d);
+      }
+      long device = Float.BYTES * rows * w * rounds * 3;
+      return constant + Math.max(attention + sorting + device, Math.max(feedForward, head));
     }
   }
 }

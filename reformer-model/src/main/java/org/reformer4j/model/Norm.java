@@ -23,9 +23,9 @@ final class Norm {
     epsilon = (float) config.layerNormEps();
   }
 
-  /** Returns the normalised rows. */
-  Tensor forward(Backend backend, TensorScope scope, Tensor x) {
-    Tensor out = scope.allocate(DType.F32, x.rows(), x.columns());
+  /** Returns the normalised rows, as activations of a type. */
+  Tensor forward(Backend backend, TensorScope scope, Tensor x, DType activations) {
+    Tensor out = scope.allocate(activations, x.rows(), x.columns());
     forward(backend, out, x);
     return out;
   }

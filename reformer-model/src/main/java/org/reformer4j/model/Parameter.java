@@ -1,20 +1,29 @@
 package org.reformer4j.model;
 
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Shape;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
 
-/** A named parameter: its value and, in training, its gradient. */
+/**
+ * A named parameter: its value and, in training, its gradient. A factor of products has a rounded
+ * copy of its value beside it where activations are not floats.
+ */
 public final class Parameter {
   private final String name;
   private final Shape shape;
   private final Initializer initializer;
+  private final boolean factor;
   private Tensor value;
+  private Tensor rounded;
   private Tensor gradient;
 
-  Parameter(String name, Shape shape, Initializer initializer) {
+  Parameter(String name, Shape shape, Initializer initializer, boolean factor) {
     this.name = name;
     this.shape = shape;
     this.initializer = initializer;
+    this.factor = factor;
   }
 
   /** Returns the name in Hugging Face's {@code state_dict}. */
@@ -32,9 +41,33 @@ public final class Parameter {
     return initializer;
   }
 
-  /** Returns the value. */
+  /**
+   * Returns the value. Whoever changes it calls {@link ParameterSet#refresh} before the next pass.
+   */
   public Tensor value() {
     return value;
+  }
+
+  /** Returns the value as a factor of activations of a type. */
+  Tensor value(DType activations) {
+    Tensor tensor = activations == DType.F32 ? value : rounded;
+    if (tensor == null || tensor.type() != activations) {
+      throw new IllegalStateException("parameter " + name + " has no value of type " + activations);
+    }
+    return tensor;
+  }
+
+  /** Allocates the value, and its rounded copy where products need one. */
+  void allocate(TensorScope scope, DType activations) {
+    value = scope.allocate(DType.F32, shape.dims());
+    rounded = factor && activations != DType.F32 ? scope.allocate(activations, shape.dims()) : null;
+  }
+
+  /** Rounds the value to the copy. */
+  void refresh(Backend backend) {
+    if (rounded != null) {
+      backend.round(rounded, value);
+    }
   }
 
   /**
@@ -64,10 +97,6 @@ public final class Parameter {
   /** Returns whether weight decay applies: to matrices, not to norms, biases and positions. */
   public boolean decays() {
     return isMatrix();
-  }
-
-  void setValue(Tensor value) {
-    this.value = value;
   }
 
   void setGradient(Tensor gradient) {

@@ -29,7 +29,24 @@ public final class ParameterSet {
    * @throws IllegalStateException if the name is taken
    */
   public Parameter declare(String name, Initializer initializer, long... dims) {
-    Parameter parameter = new Parameter(name, Shape.of(dims), initializer);
+    return declare(name, initializer, false, dims);
+  }
+
+  /**
+   * Declares a matrix that activations are multiplied by, in their type.
+   *
+   * @param name name in Hugging Face's {@code state_dict}
+   * @param initializer how it starts
+   * @param rows of the matrix
+   * @param columns of the matrix
+   * @throws IllegalStateException if the name is taken
+   */
+  public Parameter declareFactor(String name, Initializer initializer, long rows, long columns) {
+    return declare(name, initializer, true, rows, columns);
+  }
+
+  private Parameter declare(String name, Initializer initializer, boolean factor, long... dims) {
+    Parameter parameter = new Parameter(name, Shape.of(dims), initializer, factor);
     if (parameters.putIfAbsent(name, parameter) != null) {
       throw new IllegalStateException("parameter " + name + " is declared twice");
     }
@@ -59,13 +76,14 @@ public final class ParameterSet {
    * Allocates the values; they are not set yet.
    *
    * @param scope lives as long as the model
+   * @param activations what factors are multiplied with
    */
-  void allocate(TensorScope scope) {
+  void allocate(TensorScope scope, DType activations) {
     if (allocated) {
       throw new IllegalStateException("the parameters are allocated already");
     }
     for (Parameter parameter : parameters.values()) {
-      parameter.setValue(scope.allocate(DType.F32, parameter.shape().dims()));
+      parameter.allocate(scope, activations);
     }
     allocated = true;
   }
@@ -98,6 +116,16 @@ public final class ParameterSet {
   }
 
   /**
+   * Takes over values that were changed: rounds them anew where products need them rounded. To be
+   * called after every change of values, before the next pass.
+   *
+   * @param backend the model's backend
+   */
+  public void refresh(Backend backend) {
+    parameters.values().forEach(parameter -> parameter.refresh(backend));
+  }
+
+  /**
    * Sets every value as its initializer says.
    *
    * @param backend the model's backend
@@ -108,6 +136,7 @@ public final class ParameterSet {
     for (Parameter parameter : parameters.values()) {
       initialize(backend, seed, parameter, index++);
     }
+    refresh(backend);
   }
 
   /** Sets one value; the index tells parameters of equal shape apart. */

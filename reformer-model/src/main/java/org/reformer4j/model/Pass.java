@@ -2,6 +2,7 @@ package org.reformer4j.model;
 
 import java.util.Objects;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Philox;
@@ -15,6 +16,7 @@ import org.reformer4j.api.TensorScope;
  *
  * @param backend where it runs
  * @param scope holds what lives from forward to backward: streams, saved buckets
+ * @param activations type of what is between norms and residual steps
  * @param sequences rows of the batch
  * @param keyMask I32 [B, T], 0 = masked, or null
  * @param headMask F32 [H] factors on the heads' outputs, or null
@@ -29,6 +31,7 @@ import org.reformer4j.api.TensorScope;
 public record Pass(
     Backend backend,
     TensorScope scope,
+    DType activations,
     Sequences sequences,
     Tensor keyMask,
     Tensor headMask,
@@ -43,6 +46,7 @@ public record Pass(
   public Pass {
     Objects.requireNonNull(backend, "backend");
     Objects.requireNonNull(scope, "scope");
+    Objects.requireNonNull(activations, "activations");
     Objects.requireNonNull(sequences, "sequences");
     Objects.requireNonNull(hash, "hash");
     Objects.requireNonNull(rotations, "rotations");
@@ -61,6 +65,21 @@ public record Pass(
     return training && probability > 0
         ? new Dropout((float) probability, new Philox.Stream(seed, step, layer, purpose))
         : Dropout.NONE;
+  }
+
+  /**
+   * Returns floats as an activation: themselves, or rounded.
+   *
+   * @param floats F32 [N, D]
+   * @param scope holds the result, if it is a new one
+   */
+  Tensor activation(Tensor floats, TensorScope scope) {
+    if (activations == DType.F32) {
+      return floats;
+    }
+    Tensor rounded = scope.allocate(activations, floats.rows(), floats.columns());
+    backend.round(rounded, floats);
+    return rounded;
   }
 
   /** Returns N, the rows of the batch. */

@@ -18,6 +18,7 @@ final class Passes {
       ReformerConfig config,
       Backend backend,
       TensorScope scope,
+      Precision precision,
       Batch batch,
       CallOptions options,
       boolean back) {
@@ -30,7 +31,8 @@ final class Passes {
     Rotations rotations = rotations(config, options);
     Sequences sequences = Sequences.of(batch.length(), lengths, slots);
     // Before anything of the pass is allocated, so that what is left is what the pass may take.
-    MemoryPlan memory = back ? plan(config, backend, sequences, hash, options) : MemoryPlan.NOTHING;
+    MemoryPlan memory =
+        back ? plan(config, backend, precision, sequences, hash, options) : MemoryPlan.NOTHING;
     int[] mask = batch.attentionMaskOrNull();
     boolean masked = mask != null && Arrays.stream(mask).anyMatch(m -> m == 0);
     Tensor headMask = null;
@@ -41,6 +43,7 @@ final class Passes {
     return new Pass(
         backend,
         scope,
+        precision.activations(),
         sequences,
         masked ? upload(backend, scope, mask, batch) : null,
         headMask,
@@ -66,13 +69,14 @@ final class Passes {
   private static MemoryPlan plan(
       ReformerConfig config,
       Backend backend,
+      Precision precision,
       Sequences sequences,
       HashSpec hash,
       CallOptions options) {
     if (options.memory() != MemoryPolicy.AUTO) {
       return MemoryPlan.uniform(config.numHiddenLayers(), options.memory());
     }
-    KeptBytes size = new KeptBytes(config, sequences, hash, DType.F32, DType.F32);
+    KeptBytes size = new KeptBytes(config, sequences, hash, DType.F32, precision.activations());
     long available = backend.availableBytes();
     if (options.memoryBytes().isEmpty() && available == Long.MAX_VALUE) {
       return MemoryPlan.uniform(config.numHiddenLayers(), MemoryPolicy.RECOMPUTE);

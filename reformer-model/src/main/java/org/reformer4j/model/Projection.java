@@ -6,14 +6,17 @@ import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
-/** Products with a weight matrix [out, in], as torch.nn.Linear without bias stores it. */
+/**
+ * Products with a weight matrix [out, in], as torch.nn.Linear without bias stores it. The matrix is
+ * taken in the type of the activation.
+ */
 final class Projection {
   private Projection() {}
 
-  /** Returns x W^T, [N, out]. */
+  /** Returns x W^T, [N, out], of the type of x. */
   static Tensor forward(Backend backend, TensorScope scope, Tensor x, Parameter weight) {
-    Tensor y = scope.allocate(DType.F32, x.rows(), weight.value().rows());
-    backend.gemm(y, x, false, weight.value(), true, 1f, 0f);
+    Tensor y = scope.allocate(x.type(), x.rows(), weight.value().rows());
+    backend.gemm(y, x, false, weight.value(x.type()), true, 1f, 0f);
     return y;
   }
 
@@ -21,7 +24,7 @@ final class Projection {
   static void backward(
       Backend backend, Tensor dX, float beta, Tensor dY, Tensor x, Parameter weight) {
     backend.gemm(weight.gradient(), dY, true, x, false, 1f, 1f);
-    backend.gemm(dX, dY, false, weight.value(), false, 1f, beta);
+    backend.gemm(dX, dY, false, weight.value(dY.type()), false, 1f, beta);
   }
 
   /** Returns room for the log-sum-exp of an attention, [B, H, T]. */

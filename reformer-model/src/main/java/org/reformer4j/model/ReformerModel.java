@@ -21,6 +21,7 @@ import org.reformer4j.model.checkpoint.ModelFolder;
 public final class ReformerModel implements AutoCloseable {
   private final ReformerConfig config;
   private final Backend backend;
+  private final Precision precision;
   private final TensorScope scope;
   private final ParameterSet parameters = new ParameterSet();
   private final Embeddings embeddings;
@@ -28,9 +29,12 @@ public final class ReformerModel implements AutoCloseable {
   private final FinalNorm norm;
   private final LmHead head;
 
-  private ReformerModel(ReformerConfig config, Backend backend, boolean withHead) {
+  private ReformerModel(
+      ReformerConfig config, Backend backend, Precision precision, boolean withHead) {
+    precision.require(backend);
     this.config = config;
     this.backend = backend;
+    this.precision = precision;
     this.embeddings = new Embeddings(config, "reformer.embeddings.", parameters);
     List<Branch> branches = new ArrayList<>();
     for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
@@ -42,7 +46,12 @@ public final class ReformerModel implements AutoCloseable {
     this.norm = new FinalNorm(config, "reformer.encoder.layer_norm.", parameters);
     this.head = withHead ? new LmHead(config, norm, parameters) : null;
     this.scope = backend.scope("model");
-    parameters.allocate(scope);
+    parameters.allocate(scope, precision.activations());
+  }
+
+  /** Makes a language model with fresh parameters that computes in float32. */
+  public static ReformerModel create(ReformerConfig config, Backend backend, long seed) {
+    return create(config, backend, Precision.FLOAT32, seed);
   }
 
   /**
@@ -50,12 +59,20 @@ public final class ReformerModel implements AutoCloseable {
    *
    * @param config its shape
    * @param backend where it lives; stays open longer than the model
+   * @param precision in what it computes
    * @param seed equal seeds give equal parameters
+   * @throws IllegalArgumentException if the backend does not compute with that precision
    */
-  public static ReformerModel create(ReformerConfig config, Backend backend, long seed) {
-    ReformerModel model = new ReformerModel(config, backend, true);
+  public static ReformerModel create(
+      ReformerConfig config, Backend backend, Precision precision, long seed) {
+    ReformerModel model = new ReformerModel(config, backend, precision, true);
     model.parameters.initialize(backend, seed);
     return model;
+  }
+
+  /** Loads a folder in Hugging Face's format, to compute in float32. */
+  public static ReformerModel load(Path folder, Backend backend) {
+    return load(folder, backend, Precision.FLOAT32);
   }
 
   /**
@@ -63,12 +80,14 @@ public final class ReformerModel implements AutoCloseable {
    *
    * @param folder where the files are
    * @param backend where the model lives; stays open longer than the model
+   * @param precision in what it computes; the files do not know it
    * @throws CheckpointException if the files are missing or damaged or do not fit the config; the
    *     message lists everything that is wrong
+   * @throws IllegalArgumentException if the backend does not compute with that precision
    */
-  public static ReformerModel load(Path folder, Backend backend) {
+  public static ReformerModel load(Path folder, Backend backend, Precision precision) {
     ModelFolder files = ModelFolder.open(folder);
-    ReformerModel model = new ReformerModel(files.config(), backend, files.hasLmHead());
+    ReformerModel model = new ReformerModel(files.config(), backend, precision, files.hasLmHead());
     try {
       files.loadInto(model.parameters, backend);
     } catch (RuntimeException e) {
@@ -100,6 +119,11 @@ public final class ReformerModel implements AutoCloseable {
   /** Returns where the model lives. */
   public Backend backend() {
     return backend;
+  }
+
+  /** Returns in what the model computes. */
+  public Precision precision() {
+    return precision;
   }
 
   /** Returns whether there is a language-model head. */
@@ -270,7 +294,7 @@ public final class ReformerModel implements AutoCloseable {
     Step(Batch batch, CallOptions options, boolean back) {
       this.batch = batch;
       try {
-        pass = Passes.begin(config, backend, scope, batch, options, back);
+        pass = Passes.begin(config, backend, scope, precision, batch, options, back);
         int d = config.hiddenSize();
         // Both streams side by side, so that the head reads their concatenation in place.
         streams = scope.allocate(DType.F32, batch.rows(), 2L * d);

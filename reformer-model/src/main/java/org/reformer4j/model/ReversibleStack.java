@@ -94,7 +94,7 @@ final class ReversibleStack {
 
   /** Returns the normalised input of the branch that comes first. */
   private Tensor first(int i, Tensor x1, Tensor x2, TensorScope scope, Pass pass) {
-    return norm(i).forward(pass.backend(), scope, i % 2 == 0 ? x2 : x1);
+    return norm(i).forward(pass.backend(), scope, i % 2 == 0 ? x2 : x1, pass.activations());
   }
 
   /** Returns the norm of a branch's input, null where there is no such branch. */

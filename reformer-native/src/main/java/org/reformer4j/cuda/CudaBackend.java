@@ -1,6 +1,7 @@
 package org.reformer4j.cuda;
 
 import java.util.List;
+import java.util.Set;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
@@ -106,6 +107,11 @@ final class CudaBackend implements Backend {
           device.requireAlive("attentionPath");
           return attention.fast(spec, type) ? "tensor cores" : "generic";
         });
+  }
+
+  @Override
+  public Set<DType> activationTypes() {
+    return Set.of(DType.F32, DType.BF16);
   }
 
   @Override
@@ -223,6 +229,11 @@ final class CudaBackend implements Backend {
   @Override
   public void copy(Tensor target, Tensor source) {
     exclusive("copy", () -> transfers.copy(target, source));
+  }
+
+  @Override
+  public void round(Tensor target, Tensor source) {
+    exclusive("round", () -> residuals.round(target, source));
   }
 
   @Override

@@ -112,6 +112,13 @@ final class ResidualKernels {
     }
   }
 
+  /** Rounding is the gradient of a residual step without dropout. */
+  void round(Tensor target, Tensor source) {
+    String op = "round";
+    KernelArguments.round(target, source);
+    backward(op, null, rows(target), null, Rows.NONE, null, source, rows(source), Dropout.NONE, 0);
+  }
+
   private void forward(
       String op,
       Rows out,

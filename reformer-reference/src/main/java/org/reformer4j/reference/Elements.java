@@ -98,6 +98,19 @@ final class Elements {
     }
   }
 
+  static void round(Tensor target, Tensor source) {
+    KernelArguments.round(target, source);
+    float[] from = ArrayStorage.of(source).floats;
+    short[] to = ArrayStorage.of(target).shorts;
+    for (long i = 0; i < source.rows(); i++) {
+      int s = (int) (source.offset() + i * source.rowStride());
+      int t = (int) (target.offset() + i * target.rowStride());
+      for (int j = 0; j < source.columns(); j++) {
+        to[t + j] = Bfloat16.toBits(from[s + j]);
+      }
+    }
+  }
+
   static void copy(Tensor target, Tensor source) {
     KernelArguments.copy(target, source);
     Object from = ArrayStorage.of(source).array();

@@ -144,6 +144,11 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void round(Tensor target, Tensor source) {
+    exclusive("round", () -> Elements.round(target, source));
+  }
+
+  @Override
   public void gemm(Tensor c, Tensor a, boolean ta, Tensor b, boolean tb, float alpha, float beta) {
     exclusive("gemm", () -> Gemm.run(workers, c, a, ta, b, tb, alpha, beta));
   }

@@ -49,7 +49,7 @@ class GoldenLayerTest {
           config.attnLayers().get(0) == AttentionKind.LSH
               ? new LshSelfAttention(config, 0, "", parameters)
               : new LocalSelfAttention(config, 0, "", parameters);
-      parameters.allocate(scope);
+      parameters.allocate(scope, DType.F32);
       parameters.allocateGradients(scope, backend);
       for (Parameter parameter : parameters.all()) {
         backend.upload(parameter.value(), weights.floats(parameter.name()));
@@ -120,6 +120,7 @@ class GoldenLayerTest {
     return new Pass(
         backend,
         scope,
+        DType.F32,
         Sequences.full((int) shape.dim(0), length),
         mask,
         headMask,

@@ -85,7 +85,7 @@ class MemoryPolicyTest {
         branches.add(new AttentionBranch(config, layer, layer + ".a.", parameters));
         branches.add(new FeedForwardBranch(config, layer, layer + ".f.", parameters));
       }
-      parameters.allocate(model);
+      parameters.allocate(model, DType.F32);
       parameters.allocateGradients(model, backend);
       parameters.initialize(backend, 4);
       Random random = new Random(7);
@@ -101,6 +101,7 @@ class MemoryPolicyTest {
           new Pass(
               backend,
               scope,
+              DType.F32,
               SEQUENCES,
               null,
               null,

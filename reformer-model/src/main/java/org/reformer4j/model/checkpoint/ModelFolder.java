@@ -132,6 +132,7 @@ public final class ModelFolder {
     for (Parameter parameter : parameters.all()) {
       backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
     }
+    parameters.refresh(backend);
   }
 
   /** Returns the name under which a parameter is stored, or null. */

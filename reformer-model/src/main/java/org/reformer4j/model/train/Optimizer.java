@@ -58,6 +58,7 @@ public abstract class Optimizer {
       float decay = parameter.decays() ? options.weightDecay() : 0f;
       update(parameter, rate, decay, step, gradientScale);
     }
+    parameters.refresh(backend);
   }
 
   abstract void update(

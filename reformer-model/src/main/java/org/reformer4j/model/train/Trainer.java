@@ -63,7 +63,7 @@ public final class Trainer implements AutoCloseable {
       TrainingOptions options,
       Path output,
       TrainingListener listener) {
-    check(model, validation, options.batch().contextLength());
+    check(model, validation, options);
     this.model = model;
     this.backend = model.backend();
     this.validation = validation;
@@ -84,7 +84,8 @@ public final class Trainer implements AutoCloseable {
     this.optimizer = Optimizer.create(options.optimizer(), model.parameters(), scope, backend);
   }
 
-  private static void check(ReformerModel model, Corpus validation, int context) {
+  private static void check(ReformerModel model, Corpus validation, TrainingOptions options) {
+    int context = options.batch().contextLength();
     ReformerConfig config = model.config();
     if (!model.hasLmHead() || !config.isDecoder()) {
       throw new IllegalArgumentException(
@@ -104,6 +105,14 @@ public final class Trainer implements AutoCloseable {
               + " tokens exceeds the model's "
               + config.maxPositions()
               + " positions: shorten it or enlarge max_position_embeddings");
+    }
+    if (model.precision() != options.precision()) {
+      throw new IllegalArgumentException(
+          "the options ask for precision "
+              + options.precision().label()
+              + ", but the model computes in "
+              + model.precision().label()
+              + ": make the model with the precision of the options");
     }
     if (validation.length() == 1) {
       throw new IllegalArgumentException(

@@ -2,6 +2,7 @@ package org.reformer4j.model.train;
 
 import java.util.Objects;
 import org.reformer4j.model.MemoryPolicy;
+import org.reformer4j.model.Precision;
 
 /**
  * What decides the course of a training; equal options on equal data give equal bits.
@@ -14,6 +15,8 @@ import org.reformer4j.model.MemoryPolicy;
  * @param memory what layers keep for the backward pass; decides about the last bits on float
  *     streams. Null, as in states saved before there was a choice, is {@link
  *     MemoryPolicy#RECOMPUTE}
+ * @param precision in what the model computes, which is that of the model. Null, as in states saved
+ *     before there was a choice, is {@link Precision#FLOAT32}
  */
 public record TrainingOptions(
     long seed,
@@ -21,7 +24,8 @@ public record TrainingOptions(
     OptimizerOptions optimizer,
     LearningRate rate,
     Intervals intervals,
-    MemoryPolicy memory) {
+    MemoryPolicy memory,
+    Precision precision) {
   /** Checks that nothing is missing and that there is a step to do. */
   public TrainingOptions {
     Objects.requireNonNull(batch, "batch");
@@ -29,6 +33,7 @@ public record TrainingOptions(
     Objects.requireNonNull(rate, "rate");
     Objects.requireNonNull(intervals, "intervals");
     memory = memory == null ? MemoryPolicy.RECOMPUTE : memory;
+    precision = precision == null ? Precision.FLOAT32 : precision;
     if (rate.totalSteps() < 1) {
       throw new IllegalArgumentException(
           "rate.totalSteps, the steps of the training, must be at least 1, got "
@@ -36,14 +41,14 @@ public record TrainingOptions(
     }
   }
 
-  /** Options that keep nothing that can be recomputed. */
+  /** Options in float32 that keep nothing that can be recomputed. */
   public TrainingOptions(
       long seed,
       BatchShape batch,
       OptimizerOptions optimizer,
       LearningRate rate,
       Intervals intervals) {
-    this(seed, batch, optimizer, rate, intervals, MemoryPolicy.RECOMPUTE);
+    this(seed, batch, optimizer, rate, intervals, MemoryPolicy.RECOMPUTE, Precision.FLOAT32);
   }
 
   /**
@@ -52,6 +57,15 @@ public record TrainingOptions(
    * @param memory what layers keep for the backward pass
    */
   public TrainingOptions withMemory(MemoryPolicy memory) {
-    return new TrainingOptions(seed, batch, optimizer, rate, intervals, memory);
+    return new TrainingOptions(seed, batch, optimizer, rate, intervals, memory, precision);
+  }
+
+  /**
+   * Returns these options with another precision.
+   *
+   * @param precision in what the model computes
+   */
+  public TrainingOptions withPrecision(Precision precision) {
+    return new TrainingOptions(seed, batch, optimizer, rate, intervals, memory, precision);
   }
 }

@@ -16,6 +16,7 @@ import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Parameter;
+import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.ConfigJson;
@@ -53,6 +54,9 @@ final class TrainingState {
         if (options.memory() == MemoryPolicy.RECOMPUTE) {
           // As states were written before there was a choice, so that those can be resumed.
           course.remove("memory");
+        }
+        if (options.precision() == Precision.FLOAT32) {
+          course.remove("precision");
         }
         json.set(OPTIONS, course);
         json.set("config", JSON.readTree(ConfigJson.toJson(config)));
@@ -101,6 +105,7 @@ final class TrainingState {
               + ": resume with the same text, config and options, or train into another folder");
     }
     tensors.forEach((name, tensor) -> model.backend().upload(tensor, state.floats(name)));
+    model.parameters().refresh(model.backend());
     return step;
   }
 

@@ -1,0 +1,101 @@
+package org.reformer4j.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.api.io.TempDir;
+import org.reformer4j.api.Backend;
+import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.Precision;
+import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.train.TrainingOptions;
+import org.reformer4j.tests.TestBackends;
+import org.reformer4j.tests.Tolerances;
+
+/** Training on CUDA from end to end: twenty steps, compared one by one. */
+@EnabledIf("org.reformer4j.cuda.SimulatedCuda#available")
+class CudaTrainingTest {
+  private static final int STEPS = 20;
+
+  @TempDir Path folder;
+
+  private static ReformerConfig config() {
+    return ShortTraining.model(
+            32,
+            16,
+            16,
+            AttentionKind.LOCAL,
+            AttentionKind.LSH,
+            AttentionKind.LOCAL,
+            AttentionKind.LSH)
+        .build();
+  }
+
+  private static TrainingOptions options() {
+    return ShortTraining.options(2, 48, STEPS);
+  }
+
+  private ShortTraining.Run cuda(String name, ReformerConfig config, TrainingOptions options) {
+    try (Backend backend = SimulatedCuda.open()) {
+      return ShortTraining.run(backend, config, options, folder.resolve(name));
+    }
+  }
+
+  private static void same(ShortTraining.Run expected, ShortTraining.Run actual) {
+    assertEquals(expected.losses(), actual.losses());
+    assertEquals(expected.norms(), actual.norms());
+    for (int i = 0; i < expected.parameters().size(); i++) {
+      assertArrayEquals(expected.parameters().get(i), actual.parameters().get(i), "parameter " + i);
+    }
+  }
+
+  private static void close(
+      List<Double> expected, List<Double> actual, double tolerance, String what) {
+    assertEquals(STEPS, expected.size());
+    assertEquals(STEPS, actual.size());
+    for (int i = 0; i < STEPS; i++) {
+      assertEquals(expected.get(i), actual.get(i), tolerance * expected.get(i), what + " " + i);
+    }
+  }
+
+  @Test
+  void everyStepAgreesWithTheReference() {
+    ShortTraining.Run expected;
+    try (Backend reference = TestBackends.reference()) {
+      expected = ShortTraining.run(reference, config(), options(), folder.resolve("reference"));
+    }
+    ShortTraining.Run actual = cuda("first", config(), options());
+    double first = expected.losses().get(0);
+    double last = expected.losses().get(STEPS - 1);
+    assertTrue(last < first - 1, "it learns: from " + first + " to " + last);
+    close(expected.losses(), actual.losses(), Tolerances.TRAINING, "loss");
+    close(expected.norms(), actual.norms(), Tolerances.TRAINING, "gradient norm");
+    same(actual, cuda("second", config(), options()));
+
+    TrainingOptions rounded = options().withPrecision(Precision.BFLOAT16);
+    ShortTraining.Run bfloat16 = cuda("bfloat16", config(), rounded);
+    close(expected.losses(), bfloat16.losses(), Tolerances.TRAINING_LOSS_BF16, "bfloat16 loss");
+    assertNotEquals(actual.losses(), bfloat16.losses(), "it was computed in bfloat16");
+    same(bfloat16, cuda("bfloat16-again", config(), rounded));
+  }
+
+  /** Heads and chunks of 64: what the tensor cores take. */
+  @Test
+  void bfloat16OnTensorCoresStaysCloseToTheReference() {
+    ReformerConfig config =
+        ShortTraining.model(64, 64, 64, AttentionKind.LOCAL, AttentionKind.LSH).build();
+    TrainingOptions options = ShortTraining.options(1, 192, STEPS);
+    ShortTraining.Run expected;
+    try (Backend reference = TestBackends.reference()) {
+      expected = ShortTraining.run(reference, config, options, folder.resolve("reference"));
+    }
+    ShortTraining.Run actual = cuda("bfloat16", config, options.withPrecision(Precision.BFLOAT16));
+    close(expected.losses(), actual.losses(), Tolerances.TRAINING_LOSS_BF16, "loss");
+  }
+}

@@ -23,7 +23,7 @@ import org.reformer4j.model.generate.CachedDecoder;
 
 /** What cached decoding promises beyond Hugging Face's numbers. */
 class DecodeCacheTest {
-  private static final int STEPS = 30;
+  private static final int STEPS = 18;
   private static final CallOptions EVALUATION = CallOptions.EVALUATION;
 
   static Stream<String> backends() {

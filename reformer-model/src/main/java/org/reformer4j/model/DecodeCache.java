@@ -149,6 +149,7 @@ public final class DecodeCache implements AutoCloseable {
     return new Pass(
         backend,
         step,
+        model.precision().activations(),
         Sequences.full(lengths.length, 1),
         null,
         headMask,

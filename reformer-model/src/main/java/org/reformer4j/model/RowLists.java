@@ -65,7 +65,7 @@ final class RowLists {
       Arrays.setAll(ownRows, b -> rows.row(b, cache.length(b)));
       backend.upload(own, ownRows);
     }
-    Tensor out = scope.allocate(DType.F32, batch, queries.columns());
+    Tensor out = scope.allocate(queries.type(), batch, queries.columns());
     backend.decodeAttention(
         out, queries, rows.keys(), rows.values(), table, own, pass.headMask(), spec);
     return out;

@@ -332,8 +332,8 @@ class Bfloat16LayerTest {
   /**
    * The inverse computes a branch from streams that are off by float rounding; now and then that
    * rounds an activation the other way, and layers amplify it. With Hugging Face's deviation of
-   * weights that does not show. With ten times as large ones it stays below a rounding per layer, and
-   * where results are kept nothing is amplified.
+   * weights that does not show. With ten times as large ones it stays below a rounding per layer,
+   * and where results are kept nothing is amplified.
    */
   @Test
   void rebuiltInputsDriftLittle() {

@@ -138,8 +138,18 @@ class KernelTypesTest {
   @MethodSource("backends")
   void floatsAreRoundedAsBfloat16Defines(String name) {
     float[] values = {
-      1f, -0f, 1 + 0x1p-8f, 1 + 3 * 0x1p-8f, -1.003f, 3.4e38f, 1e-40f, Float.NaN, 0.1f, 7e-3f,
-      Float.NEGATIVE_INFINITY, 12345.678f
+      1f,
+      -0f,
+      1 + 0x1p-8f,
+      1 + 3 * 0x1p-8f,
+      -1.003f,
+      3.4e38f,
+      1e-40f,
+      Float.NaN,
+      0.1f,
+      7e-3f,
+      Float.NEGATIVE_INFINITY,
+      12345.678f
     };
     float[] expected = new float[12];
     for (int i = 0; i < 12; i++) {

@@ -78,6 +78,8 @@ class MistakesTest {
         "--steps 3 --threads 0 | threads must be in 1..4096",
         "--steps 3 --validation-fraction 1 | validationFraction must be in [0, 1)",
         "--steps 3 --context 5000 | 5001",
+        "--steps 3 --precision float16 | BFLOAT16",
+        "--steps 3 --precision bfloat16 --backend reference | use precision float32, or the cuda",
         "--steps 3 --backend tpu | no backend 'tpu'",
         "--resume | no training to resume",
         "--config none.json | none.json does not exist",

@@ -3,6 +3,7 @@ package org.reformer4j.cuda;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
@@ -12,8 +13,13 @@ import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 import org.reformer4j.api.Backend;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.Parameter;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ReformerModel;
+import org.reformer4j.model.train.Evaluator;
+import org.reformer4j.model.train.Trainer;
+import org.reformer4j.model.train.TrainingListener;
 import org.reformer4j.model.train.TrainingOptions;
 import org.reformer4j.tests.TestBackends;
 import org.reformer4j.tests.Tolerances;
@@ -90,12 +96,56 @@ class CudaTrainingTest {
   void bfloat16OnTensorCoresStaysCloseToTheReference() {
     ReformerConfig config =
         ShortTraining.model(64, 64, 64, AttentionKind.LOCAL, AttentionKind.LSH).build();
-    TrainingOptions options = ShortTraining.options(1, 192, STEPS);
+    TrainingOptions options = ShortTraining.options(1, 128, STEPS);
     ShortTraining.Run expected;
     try (Backend reference = TestBackends.reference()) {
       expected = ShortTraining.run(reference, config, options, folder.resolve("reference"));
     }
     ShortTraining.Run actual = cuda("bfloat16", config, options.withPrecision(Precision.BFLOAT16));
     close(expected.losses(), actual.losses(), Tolerances.TRAINING_LOSS_BF16, "loss");
+  }
+
+  /** The rounded copies of matrices must be made anew from what is loaded. */
+  @Test
+  void resumedAndLoadedModelsComputeWithTheSavedMatrices() {
+    ReformerConfig config = ShortTraining.model(16, 8, 8, AttentionKind.LSH).build();
+    TrainingOptions options = ShortTraining.options(1, 24, 6).withPrecision(Precision.BFLOAT16);
+    ShortTraining.Run whole = cuda("whole", config, options);
+    Path parts = folder.resolve("parts");
+    try (Backend backend = SimulatedCuda.open()) {
+      ShortTraining.run(backend, config, options, parts, 3);
+      ShortTraining.Run rest = ShortTraining.run(backend, config, options, parts);
+      assertEquals(whole.losses().subList(3, 6), rest.losses());
+      try (ReformerModel loaded = ReformerModel.load(parts, backend, Precision.BFLOAT16);
+          ReformerModel floats = ReformerModel.load(parts, backend);
+          ReformerModel fresh = ReformerModel.create(config, backend, Precision.BFLOAT16, 5)) {
+        for (int i = 0; i < whole.parameters().size(); i++) {
+          assertArrayEquals(whole.parameters().get(i), values(loaded, i), "parameter " + i);
+        }
+        double loss = loss(loaded);
+        assertEquals(loss(floats), loss, Tolerances.TRAINING_LOSS_BF16 * loss);
+        assertNotEquals(loss(floats), loss);
+        assertTrue(loss(fresh) > loss + 0.1, "the fresh one has not learned");
+        assertThrows(
+            IllegalArgumentException.class,
+            () ->
+                new Trainer(
+                    floats,
+                    ShortTraining.CORPUS,
+                    ShortTraining.CORPUS.slice(0, 0),
+                    options,
+                    parts,
+                    TrainingListener.NONE));
+      }
+    }
+  }
+
+  private static float[] values(ReformerModel model, int index) {
+    Parameter parameter = List.copyOf(model.parameters().all()).get(index);
+    return model.backend().download(parameter.value());
+  }
+
+  private static double loss(ReformerModel model) {
+    return Evaluator.evaluate(model, ShortTraining.CORPUS, 24, 4).loss();
   }
 }

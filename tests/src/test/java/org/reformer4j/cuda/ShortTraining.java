@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicReference;
 import org.reformer4j.api.Backend;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Parameter;
@@ -87,6 +88,17 @@ final class ShortTraining {
 
   /** Trains a fresh model. */
   static Run run(Backend backend, ReformerConfig config, TrainingOptions options, Path output) {
+    return run(backend, config, options, output, Long.MAX_VALUE);
+  }
+
+  /** Trains a fresh model, or goes on with what the folder holds; stops after a step. */
+  static Run run(
+      Backend backend,
+      ReformerConfig config,
+      TrainingOptions options,
+      Path output,
+      long stopAfter) {
+    AtomicReference<Trainer> running = new AtomicReference<>();
     List<Double> losses = new ArrayList<>();
     List<Double> norms = new ArrayList<>();
     TrainingListener listener =
@@ -95,11 +107,16 @@ final class ShortTraining {
           public void step(StepReport report) {
             losses.add(report.loss());
             norms.add(report.gradientNorm());
+            if (report.step() == stopAfter) {
+              running.get().stopAfterCurrentStep();
+            }
           }
         };
     try (ReformerModel model = ReformerModel.create(config, backend, options.precision(), 5);
         Trainer trainer =
             new Trainer(model, CORPUS, CORPUS.slice(0, 0), options, output, listener)) {
+      running.set(trainer);
+      trainer.resume();
       trainer.run();
       List<float[]> parameters = new ArrayList<>();
       for (Parameter parameter : model.parameters().all()) {

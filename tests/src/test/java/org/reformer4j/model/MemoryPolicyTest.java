@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Random;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Activation;
@@ -68,7 +69,11 @@ class MemoryPolicyTest {
   }
 
   private static KeptBytes size(ReformerConfig config, DType streams) {
-    return new KeptBytes(config, SEQUENCES, HASH, streams, DType.F32);
+    return size(config, streams, DType.F32);
+  }
+
+  private static KeptBytes size(ReformerConfig config, DType streams, DType activations) {
+    return new KeptBytes(config, SEQUENCES, HASH, streams, activations);
   }
 
   /** What a stack did: bytes kept, streams rebuilt, all gradients. */
@@ -76,6 +81,11 @@ class MemoryPolicyTest {
 
   /** Runs the layers alone, on streams of a type, forward and back. */
   private static Result run(String name, ReformerConfig config, DType type, MemoryPlan plan) {
+    return run(name, config, type, DType.F32, plan);
+  }
+
+  private static Result run(
+      String name, ReformerConfig config, DType type, DType activations, MemoryPlan plan) {
     try (Backend backend = TestBackends.open(name);
         TensorScope model = backend.scope("model");
         TensorScope scope = backend.scope("step")) {
@@ -85,7 +95,7 @@ class MemoryPolicyTest {
         branches.add(new AttentionBranch(config, layer, layer + ".a.", parameters));
         branches.add(new FeedForwardBranch(config, layer, layer + ".f.", parameters));
       }
-      parameters.allocate(model, DType.F32);
+      parameters.allocate(model, activations);
       parameters.allocateGradients(model, backend);
       parameters.initialize(backend, 4);
       Random random = new Random(7);
@@ -97,11 +107,12 @@ class MemoryPolicyTest {
         }
         backend.upload(parameter.value(), values);
       }
+      parameters.refresh(backend);
       Pass pass =
           new Pass(
               backend,
               scope,
-              DType.F32,
+              activations,
               SEQUENCES,
               null,
               null,
@@ -168,6 +179,29 @@ class MemoryPolicyTest {
     MemoryPlan mixed = MemoryPlan.within(size, half);
     assertTrue(mixed.level(0) != mixed.level(LAYERS - 1), "mixed");
     same(expected, run(name, config, DType.FIXED, mixed), "mixed");
+    try (Backend backend = TestBackends.open(name);
+        TensorScope scope = backend.scope("test")) {
+      Tensor original = normals(backend, scope, DType.FIXED, 24, 5);
+      assertArrayEquals(backend.downloadInts(original), expected.rebuilt(), "rebuilt");
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void theSameInBfloat16(String name) {
+    try (Backend backend = TestBackends.open(name)) {
+      Assumptions.assumeTrue(
+          backend.activationTypes().contains(DType.BF16), name + " computes in float32 only");
+    }
+    ReformerConfig config = config(LAYERS);
+    MemoryPlan none = MemoryPlan.uniform(LAYERS, MemoryPolicy.RECOMPUTE);
+    Result expected = run(name, config, DType.FIXED, DType.BF16, none);
+    for (MemoryPolicy level : levels()) {
+      MemoryPlan plan = MemoryPlan.uniform(LAYERS, level);
+      Result actual = run(name, config, DType.FIXED, DType.BF16, plan);
+      same(expected, actual, level.name());
+      assertEquals(plan.bytes(size(config, DType.FIXED, DType.BF16)), actual.kept(), level.name());
+    }
     try (Backend backend = TestBackends.open(name);
         TensorScope scope = backend.scope("test")) {
       Tensor original = normals(backend, scope, DType.FIXED, 24, 5);

@@ -11,6 +11,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -130,6 +131,50 @@ class KernelTypesTest {
       Tensor back = scope.allocate(type, 2, 3);
       backend.copy(back, view.rows(1, 2).columns(1, 3));
       assertArrayEquals(new float[] {1.5f, 1.5f, .5f, -4, 5, .5f}, backend.download(back));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void floatsAreRoundedAsBfloat16Defines(String name) {
+    float[] values = {
+      1f,
+      -0f,
+      1 + 0x1p-8f,
+      1 + 3 * 0x1p-8f,
+      -1.003f,
+      3.4e38f,
+      1e-40f,
+      Float.NaN,
+      0.1f,
+      7e-3f,
+      Float.NEGATIVE_INFINITY,
+      12345.678f
+    };
+    float[] expected = new float[12];
+    for (int i = 0; i < 12; i++) {
+      expected[i] = Bfloat16.fromBits(Bfloat16.toBits(values[i]));
+    }
+    try (Backend backend = TestBackends.open(name);
+        TensorScope scope = backend.scope("test")) {
+      Tensor floats = view(backend, scope, DType.F32);
+      backend.upload(floats, values);
+      Tensor all = scope.allocate(DType.BF16, 4, 6);
+      backend.fill(all, 5f);
+      Tensor rounded = all.rows(1, 3).columns(1, 4);
+      backend.round(rounded, floats);
+      float[] actual = backend.download(rounded);
+      for (int i = 0; i < 12; i++) {
+        assertEquals(
+            Float.floatToRawIntBits(expected[i]), Float.floatToRawIntBits(actual[i]), "at " + i);
+      }
+      float[] around = backend.download(all);
+      assertEquals(5f, around[5], "before");
+      assertEquals(5f, around[6], "left");
+      assertEquals(5f, around[11], "right");
+      refused("round: source must be F32", () -> backend.round(rounded, rounded));
+      refused("round: target must be BF16", () -> backend.round(floats, floats));
+      refused("= [3, 4]", () -> backend.round(all, floats));
     }
   }
 

@@ -42,7 +42,9 @@ class DropoutFactors {
       return factors_;
     }
     const int64_t skipped = first % 4;
-    for (int64_t i = 0; i < skipped + count; i += 2 * kLanes) fill(factors_ + i, (first + i) / 4);
+    // All lanes of the last vector: what is undefined may be NaN, and would look like an overflow.
+    const int64_t end = skipped + (count + kLanes - 1) / kLanes * kLanes;
+    for (int64_t i = 0; i < end; i += 2 * kLanes) fill(factors_ + i, (first + i) / 4);
     return factors_ + skipped;
   }
 

@@ -166,7 +166,7 @@ main() {
   step 03-stages 75 "$programs/stages$suffix" "${copy:-3000}" 60
   model 04-model-1024 70 --what forward,train --hidden 1024 --heads 8 --head-size 128 --layers 12 --repeats 5 \
     --lengths 4K,16K,64K,256K,1M --hashes 1,4
-  step 05-gemm 30 "${java[@]}" org.reformer4j.cuda.GemmBenchmark
+  step 05-gemm 30 "${java[@]}" org.reformer4j.kernels.GemmBenchmark
   step 06-java-tests 120 bash -c "$(program_of tests)"
   model 07-model-512 45 --what forward,train --hidden 512 --heads 8 --head-size 64 --layers 12 --repeats 5 \
     --lengths 4K,16K,64K,256K,1M --hashes 1,4

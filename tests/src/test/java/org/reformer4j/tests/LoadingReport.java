@@ -8,7 +8,7 @@ import org.reformer4j.api.BackendStatus;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
-import org.reformer4j.cuda.CudaBackendProvider;
+import org.reformer4j.kernels.CudaBackendProvider;
 import org.reformer4j.model.Backends;
 
 /** What a program sees of the CUDA backend, and whether the reference backend still computes. */

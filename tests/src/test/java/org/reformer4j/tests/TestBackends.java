@@ -8,7 +8,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.BackendStatus;
-import org.reformer4j.cuda.CudaBackendProvider;
+import org.reformer4j.kernels.CudaBackendProvider;
 import org.reformer4j.model.Backends;
 
 /**

@@ -1,0 +1,296 @@
+package org.reformer4j.kernels;
+
+import java.util.List;
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.api.Tensor;
+
+/** LSH and local attention, forward and backward. */
+final class AttentionKernels {
+  /** Queries of a block of the kernels. */
+  private static final int TILE = 16;
+
+  /** Most bytes of results of rounds that wait for the last round. */
+  private static final long GROUP_BYTES = 256L << 20;
+
+  private final Device device;
+  private final DeviceMemory memory;
+  private final SequenceTable sequences;
+
+  AttentionKernels(Device device, DeviceMemory memory, SequenceTable sequences) {
+    this.device = device;
+    this.memory = memory;
+    this.sequences = sequences;
+  }
+
+  /** What is attended to; without an order as the tokens stand. */
+  record Inputs(
+      String op,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor order,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    static Inputs lsh(
+        String op,
+        Tensor queryKeys,
+        Tensor values,
+        Tensor order,
+        Tensor keyMask,
+        Tensor headMask,
+        AttentionSpec spec,
+        HashSpec hash) {
+      return new Inputs(op, queryKeys, queryKeys, values, order, keyMask, headMask, spec, hash);
+    }
+
+    static Inputs local(
+        String op,
+        Tensor queries,
+        Tensor keys,
+        Tensor values,
+        Tensor keyMask,
+        Tensor headMask,
+        AttentionSpec spec) {
+      return new Inputs(op, queries, keys, values, null, keyMask, headMask, spec, null);
+    }
+
+    boolean shared() {
+      return hash != null;
+    }
+
+    int rounds() {
+      return shared() ? hash.rounds() : 1;
+    }
+
+    /** Most tiles of a sequence. */
+    long tiles() {
+      long most = 0;
+      Sequences all = spec.sequences();
+      for (int b = 0; b < all.batch(); b++) {
+        int chunk = spec.isShort(b) ? all.length(b) : spec.chunkLength();
+        long chunks = spec.isShort(b) ? 1 : (long) rounds() * all.slots(b) / chunk;
+        most = Math.max(most, chunks * ((chunk + TILE - 1) / TILE));
+      }
+      return most;
+    }
+  }
+
+  void forward(Inputs in, Tensor out, Tensor lse) {
+    check(in, out, lse);
+    Rows target = Rows.of(memory, out);
+    long toLse = memory.address(lse);
+    Rows q = Rows.of(memory, in.queries());
+    Rows k = Rows.of(memory, in.keys());
+    Rows v = Rows.of(memory, in.values());
+    // Short sequences stand in one chunk; where all are, an order would only be in the way.
+    long order = in.spec().allShort() ? 0 : memory.addressOrNull(in.order());
+    long keyMask = memory.addressOrNull(in.keyMask());
+    long headMask = memory.addressOrNull(in.headMask());
+    AttentionSpec spec = in.spec();
+    Sequences all = spec.sequences();
+    Dropout dropout = spec.dropout();
+    long table = sequences.address(in.op(), all);
+    long bytes =
+        device
+            .kernels()
+            .rf_attention_workspace(
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                headsPerGroup(in),
+                fast(in, List.of(in.queries(), in.keys(), in.values())));
+    long workspace = memory.workspace(bytes);
+    int status =
+        device
+            .kernels()
+            .rf_attention(
+                device.context(),
+                target.address(),
+                target.stride(),
+                target.type(),
+                toLse,
+                q.address(),
+                q.stride(),
+                k.address(),
+                k.stride(),
+                v.address(),
+                v.stride(),
+                q.type(),
+                order,
+                table,
+                keyMask,
+                headMask,
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                spec.chunkLength(),
+                spec.chunksBefore(),
+                1 + spec.chunksBefore() + spec.chunksAfter(),
+                spec.causal() ? 1 : 0,
+                in.shared() ? 1 : 0,
+                in.tiles(),
+                headsPerGroup(in),
+                dropout.stream().seed(),
+                (int) dropout.stream().step(),
+                ResidualKernels.counter(dropout.stream()),
+                (int) dropout.threshold(),
+                dropout.scale(),
+                0,
+                workspace);
+    device.check(in.op(), in.queries().toString(), status);
+  }
+
+  void backward(
+      Inputs in,
+      Tensor dQueries,
+      Tensor dKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse) {
+    check(in, out, lse);
+    KernelArguments.attentionGradients(
+        in.op(), in.shared(), dQueries, dKeys, dValues, dOut, out, in.spec());
+    Rows dQ = Rows.of(memory, dQueries);
+    Rows dK = in.shared() ? Rows.NONE : Rows.of(memory, dKeys);
+    Rows dV = Rows.of(memory, dValues);
+    Rows dO = Rows.of(memory, dOut);
+    Rows o = Rows.of(memory, out);
+    long fromLse = memory.address(lse);
+    Rows q = Rows.of(memory, in.queries());
+    Rows k = Rows.of(memory, in.keys());
+    Rows v = Rows.of(memory, in.values());
+    // Short sequences stand in one chunk; where all are, an order would only be in the way.
+    long order = in.spec().allShort() ? 0 : memory.addressOrNull(in.order());
+    long keyMask = memory.addressOrNull(in.keyMask());
+    long headMask = memory.addressOrNull(in.headMask());
+    AttentionSpec spec = in.spec();
+    Sequences all = spec.sequences();
+    Dropout dropout = spec.dropout();
+    long table = sequences.address(in.op(), all);
+    long bytes =
+        device
+            .kernels()
+            .rf_attention_backward_workspace(
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                dO.type(),
+                headsPerGroup(in),
+                fast(in, List.of(in.queries(), in.keys(), in.values(), dOut)));
+    long workspace = memory.workspace(bytes);
+    int status =
+        device
+            .kernels()
+            .rf_attention_backward(
+                device.context(),
+                dQ.address(),
+                dQ.stride(),
+                dK.address(),
+                dK.stride(),
+                dV.address(),
+                dV.stride(),
+                dO.address(),
+                dO.stride(),
+                o.address(),
+                o.stride(),
+                dO.type(),
+                fromLse,
+                q.address(),
+                q.stride(),
+                k.address(),
+                k.stride(),
+                v.address(),
+                v.stride(),
+                q.type(),
+                order,
+                table,
+                keyMask,
+                headMask,
+                all.batch(),
+                all.stride(),
+                spec.heads(),
+                spec.headSize(),
+                in.rounds(),
+                spec.chunkLength(),
+                spec.chunksBefore(),
+                1 + spec.chunksBefore() + spec.chunksAfter(),
+                spec.causal() ? 1 : 0,
+                in.shared() ? 1 : 0,
+                in.tiles(),
+                headsPerGroup(in),
+                dropout.stream().seed(),
+                (int) dropout.stream().step(),
+                ResidualKernels.counter(dropout.stream()),
+                (int) dropout.threshold(),
+                dropout.scale(),
+                0,
+                workspace);
+    device.check(in.op(), in.queries().toString(), status);
+  }
+
+  /**
+   * Returns whether the kernels for tensor cores take an attention whose rows are aligned.
+   *
+   * @param type of the activations
+   */
+  boolean fast(AttentionSpec spec, DType type) {
+    return device
+            .kernels()
+            .rf_attention_fast(ElementTypes.code(type), spec.headSize(), spec.chunkLength(), 0)
+        != 0;
+  }
+
+  /** Whether the kernels for tensor cores take it: 0 or 1. */
+  private int fast(Inputs in, List<Tensor> tensors) {
+    long alignment = 0;
+    for (Tensor tensor : tensors) {
+      alignment |= memory.address(tensor) | tensor.rowStride() * tensor.type().bytes();
+    }
+    AttentionSpec spec = in.spec();
+    return device
+        .kernels()
+        .rf_attention_fast(
+            ElementTypes.code(in.queries()), spec.headSize(), spec.chunkLength(), alignment);
+  }
+
+  /** As many heads at a time as keep the results of their rounds small: 4 K bytes per token. */
+  private static int headsPerGroup(Inputs in) {
+    AttentionSpec spec = in.spec();
+    long perHead = Math.max(1, 4L * spec.headSize() * spec.sequences().rows() * (in.rounds() - 1));
+    return (int) Math.max(1, Math.min(spec.heads(), GROUP_BYTES / perHead));
+  }
+
+  private void check(Inputs in, Tensor out, Tensor lse) {
+    if (in.shared()) {
+      KernelArguments.attentionOrder(in.op(), in.order(), in.spec(), in.hash());
+    }
+    device
+        .arguments()
+        .attention(
+            in.op(),
+            in.shared(),
+            out,
+            lse,
+            in.queries(),
+            in.keys(),
+            in.values(),
+            in.keyMask(),
+            in.headMask(),
+            in.spec());
+    device.requireHeadSize(in.op(), in.spec().headSize());
+  }
+}

@@ -1,0 +1,194 @@
+package org.reformer4j.kernels;
+
+import java.util.Set;
+import org.reformer4j.api.BackendException;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.KernelArguments;
+import org.reformer4j.binding.KernelLibraries;
+import org.reformer4j.binding.KernelLibrary;
+
+/** A context of a kernel library, and whether its device is still there. */
+final class Device {
+  private static final int TEXT_BYTES = 256;
+  private static final int MAX_HEAD_SIZE = 128;
+
+  private final String backend;
+  private final KernelArguments arguments;
+  private final Set<DType> activationTypes;
+  private final String fastPath;
+  private final KernelLibrary kernels;
+  private final long context;
+  private BackendException lost;
+  private boolean closed;
+
+  private Device(
+      String backend,
+      KernelArguments arguments,
+      Set<DType> activationTypes,
+      String fastPath,
+      KernelLibrary kernels) {
+    this.backend = backend;
+    this.arguments = arguments;
+    this.activationTypes = activationTypes;
+    this.fastPath = fastPath;
+    this.kernels = kernels;
+    long[] created = new long[1];
+    int status = kernels.rf_context_create(0, created);
+    if (status != 0) {
+      throw new BackendException(
+          "open",
+          status,
+          false,
+          "the " + backend + " device cannot be opened: " + describe(kernels, status));
+    }
+    this.context = created[0];
+  }
+
+  /** Opens the first device that CUDA shows. */
+  static Device cuda(KernelLibrary kernels) {
+    return new Device(
+        CudaBackendProvider.NAME,
+        KernelArguments.F32_OR_BF16,
+        Set.of(DType.F32, DType.BF16),
+        "tensor cores",
+        kernels);
+  }
+
+  /** Opens the processor. */
+  static Device cpu(KernelLibrary kernels, int threads) {
+    Device device =
+        new Device(
+            CpuBackendProvider.NAME, KernelArguments.F32, Set.of(DType.F32), "vectors", kernels);
+    int status = kernels.rf_context_threads(device.context, threads);
+    if (status != 0) {
+      device.close();
+      throw new BackendException(
+          "open", status, false, "the cpu backend takes at most 1024 threads, got " + threads);
+    }
+    return device;
+  }
+
+  /** Returns the name of the backend. */
+  String backend() {
+    return backend;
+  }
+
+  /** Returns the checks of arguments, which know the types that the kernels take. */
+  KernelArguments arguments() {
+    return arguments;
+  }
+
+  Set<DType> activationTypes() {
+    return activationTypes;
+  }
+
+  /** Returns the name of the kernels that take only some shapes of attention. */
+  String fastPath() {
+    return fastPath;
+  }
+
+  /** Refuses heads that are too large for the kernels. */
+  void requireHeadSize(String op, int headSize) {
+    if (headSize > MAX_HEAD_SIZE) {
+      throw new IllegalArgumentException(
+          op
+              + ": the "
+              + backend
+              + " backend needs a head size K of at most "
+              + MAX_HEAD_SIZE
+              + ", got "
+              + headSize
+              + ": use the reference backend");
+    }
+  }
+
+  KernelLibrary kernels() {
+    return kernels;
+  }
+
+  long context() {
+    return context;
+  }
+
+  /** Returns the stream on which everything is queued, a cudaStream_t. */
+  long stream() {
+    return kernels.rf_context_stream(context);
+  }
+
+  /** Returns whether device functions may be called: neither closed nor lost. */
+  boolean alive() {
+    return !closed && lost == null;
+  }
+
+  /** Returns one line for people: card, architecture, driver. */
+  String describe() {
+    byte[] text = new byte[TEXT_BYTES];
+    int status = kernels.rf_context_describe(context, text, text.length);
+    return status == 0 ? KernelLibraries.text(text) : describe(kernels, status);
+  }
+
+  /** Throws if the backend is closed or its device is lost. */
+  void requireAlive(String op) {
+    if (closed) {
+      throw new IllegalStateException(op + ": this backend is closed; open a new one");
+    }
+    if (lost != null) {
+      throw new BackendException(
+          op, lost.code(), true, op + ": the device was lost before: " + lost.getMessage());
+    }
+  }
+
+  /**
+   * Throws if a function of the kernel library failed; after a fatal failure every later operation
+   * fails, too.
+   *
+   * @param op operation, for the message
+   * @param what shapes, for the message
+   * @param status what the function returned
+   */
+  void check(String op, String what, int status) {
+    if (status != 0) {
+      throw failure(op, what, status);
+    }
+  }
+
+  /** Remembers a fatal failure for the next operation, without throwing. */
+  void note(String op, int status) {
+    if (status != 0) {
+      failure(op, "", status);
+    }
+  }
+
+  private BackendException failure(String op, String what, int status) {
+    boolean fatal = kernels.rf_status_fatal(status) != 0;
+    String message = op + (what.isEmpty() ? "" : " " + what) + ": " + describe(kernels, status);
+    if (fatal) {
+      message +=
+          ", in this operation or one queued before; the CUDA device is lost for this process: close"
+              + " this backend; others, such as reference, still work";
+    }
+    BackendException failure = new BackendException(op, status, fatal, message);
+    if (fatal && lost == null) {
+      lost = failure;
+    }
+    return failure;
+  }
+
+  /** Waits for everything queued. */
+  void synchronize(String op) {
+    check(op, "", kernels.rf_synchronize(context));
+  }
+
+  /** Destroys the context; does nothing the second time. */
+  void close() {
+    if (!closed) {
+      closed = true;
+      // A lost device refuses; there is nothing left to free then.
+      kernels.rf_context_destroy(context);
+    }
+  }
+
+  private static String describe(KernelLibrary kernels, int status) {
+    return kernels.rf_status_name(status) + " (" + status + "), " + kernels.rf_status_text(status);
+  }
+}

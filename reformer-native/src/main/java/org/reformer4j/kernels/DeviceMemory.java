@@ -1,0 +1,185 @@
+package org.reformer4j.kernels;
+
+import java.util.HashMap;
+import java.util.Map;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.ExclusiveUse;
+import org.reformer4j.api.OutOfDeviceMemoryException;
+import org.reformer4j.api.Storage;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+
+/** Device memory with a count of the bytes in use: tensors of scopes, and one workspace. */
+final class DeviceMemory implements TensorScope.Allocator {
+  /** CUDA's code for memory that is not to be had. */
+  private static final int MEMORY_ALLOCATION = 2;
+
+  private final Device device;
+  private final ExclusiveUse use;
+  private final long limit;
+
+  /** Bytes of every block that scopes hold, by address. */
+  private final Map<Long, Long> blocks = new HashMap<>();
+
+  private final long[] result = new long[1];
+  private long live;
+  private long peak;
+  private long workspace;
+  private long workspaceBytes;
+
+  DeviceMemory(Device device, ExclusiveUse use, long limit) {
+    this.device = device;
+    this.use = use;
+    this.limit = limit;
+  }
+
+  long liveBytes() {
+    return live;
+  }
+
+  long peakBytes() {
+    return peak;
+  }
+
+  /** What is left of the limit and of the device; the workspace stays with this backend. */
+  long availableBytes() {
+    long[] free = new long[1];
+    long[] total = new long[1];
+    device.check("memory", "", device.kernels().rf_memory(device.context(), free, total));
+    return Math.min(limit - live - workspaceBytes, free[0]);
+  }
+
+  void resetPeak() {
+    peak = live;
+  }
+
+  @Override
+  public Storage allocate(DType type, long elements, TensorScope scope) {
+    return use.call(
+        "allocate",
+        () -> {
+          device.requireAlive("allocate");
+          String holder = "scope '" + scope.path() + "', which holds " + scope.liveBytes() + " of";
+          if (elements > Long.MAX_VALUE / type.bytes()) {
+            throw outOfMemory(Long.MAX_VALUE, holder, "the size of a long");
+          }
+          long bytes = elements * type.bytes();
+          long address = reserve(bytes, holder);
+          blocks.put(address, bytes);
+          live += bytes;
+          peak = Math.max(peak, live);
+          return new DeviceStorage(this, address, elements);
+        });
+  }
+
+  @Override
+  public void free(DType type, Storage storage) {
+    use.run(
+        "free",
+        () -> {
+          long address = ((DeviceStorage) storage).address();
+          Long bytes = blocks.remove(address);
+          if (bytes != null) {
+            live -= bytes;
+            release(address);
+          }
+        });
+  }
+
+  /**
+   * Returns memory for intermediate results of one operation; the next operation overwrites it.
+   * Counted against the limit, but not as live: no scope holds it.
+   *
+   * @param bytes how much
+   */
+  long workspace(long bytes) {
+    if (bytes > workspaceBytes) {
+      freeWorkspace();
+      workspace = reserve(bytes, "the workspace, beside");
+      workspaceBytes = bytes;
+    }
+    return workspace;
+  }
+
+  /** Frees what is left and returns how many bytes of it scopes still held. */
+  long close() {
+    freeWorkspace();
+    long left = live;
+    blocks.keySet().forEach(this::release);
+    blocks.clear();
+    live = 0;
+    return left;
+  }
+
+  /** Returns the address of a tensor's first element, for reading or writing. */
+  long address(Tensor tensor) {
+    storage(tensor).integers(null);
+    return readOnly(tensor);
+  }
+
+  /** Returns the address of a tensor's first element for operations that only read it. */
+  long readOnly(Tensor tensor) {
+    return storage(tensor).address() + tensor.offset() * tensor.type().bytes();
+  }
+
+  /** Returns the block that a tensor is a view of. */
+  DeviceStorage storage(Tensor tensor) {
+    if (tensor.storage() instanceof DeviceStorage storage && storage.owner() == this) {
+      return storage;
+    }
+    throw new IllegalArgumentException(
+        "tensor " + tensor + " belongs to another backend: upload its values to this one first");
+  }
+
+  /** Returns the address of a tensor's first element, 0 for null. */
+  long addressOrNull(Tensor tensor) {
+    return tensor == null ? 0 : address(tensor);
+  }
+
+  private long reserve(long bytes, String holder) {
+    if (bytes > limit - live - workspaceBytes) {
+      throw outOfMemory(bytes, holder, "the limit of " + limit + " bytes (memoryLimitBytes)");
+    }
+    int status = device.kernels().rf_allocate(device.context(), bytes, result);
+    if (status == MEMORY_ALLOCATION) {
+      throw outOfMemory(bytes, holder, "the device");
+    }
+    device.check("allocate", bytes + " bytes", status);
+    return result[0];
+  }
+
+  /** Never throws, so that a scope always closes; the next operation tells of a lost device. */
+  private void release(long address) {
+    if (device.alive()) {
+      device.note("free", device.kernels().rf_free(device.context(), address));
+    }
+  }
+
+  private void freeWorkspace() {
+    if (workspaceBytes > 0) {
+      workspaceBytes = 0;
+      release(workspace);
+    }
+  }
+
+  private OutOfDeviceMemoryException outOfMemory(long bytes, String holder, String limited) {
+    long[] free = new long[1];
+    long[] total = new long[1];
+    device.kernels().rf_memory(device.context(), free, total);
+    return new OutOfDeviceMemoryException(
+        "cannot allocate "
+            + bytes
+            + " bytes in "
+            + holder
+            + " the backend's "
+            + live
+            + " bytes; limited by "
+            + limited
+            + "; the device has "
+            + free[0]
+            + " of "
+            + total[0]
+            + " bytes free: use shorter sequences or a smaller batch, or end other programs that"
+            + " use it");
+  }
+}

@@ -1,0 +1,494 @@
+package org.reformer4j.kernels;
+
+import java.util.List;
+import java.util.Set;
+import org.reformer4j.api.AdafactorSpec;
+import org.reformer4j.api.AdamWSpec;
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.Backend;
+import org.reformer4j.api.BackendOptions;
+import org.reformer4j.api.DType;
+import org.reformer4j.api.DecodeSpec;
+import org.reformer4j.api.Dropout;
+import org.reformer4j.api.EmbeddingSpec;
+import org.reformer4j.api.ExclusiveUse;
+import org.reformer4j.api.FeedForwardSpec;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
+import org.reformer4j.kernels.AttentionKernels.Inputs;
+
+/**
+ * A device behind a kernel library: an NVIDIA GPU with one stream, or the processor. On a GPU
+ * operations are queued and return at once; only downloads, {@link #sumOfSquares} and {@link
+ * #synchronize} wait, large uploads, and operations that get indices which were not uploaded as
+ * they are. On the processor an operation returns when it is done.
+ */
+final class KernelBackend implements Backend {
+  private final Device device;
+  private final ExclusiveUse use = new ExclusiveUse();
+  private final DeviceMemory memory;
+  private final Transfers transfers;
+  private final StreamRange range;
+  private final Products products;
+  private final ResidualKernels residuals;
+  private final SequenceTable sequences;
+  private final FeedForwardKernels feedForwards;
+  private final LshKernels lsh;
+  private final AttentionKernels attention;
+  private final DecodeKernels decoding;
+  private final EmbeddingKernels embeddings;
+  private final LossKernels losses;
+  private final OptimizerKernels optimizers;
+  private final String description;
+  private boolean closed;
+
+  /** Makes the products of a device. */
+  interface ProductsOf {
+    Products on(Device device, DeviceMemory memory);
+  }
+
+  private KernelBackend(Device device, ProductsOf products, BackendOptions options) {
+    this.device = device;
+    this.description = device.describe();
+    this.memory = new DeviceMemory(device, use, options.memoryLimitBytes());
+    this.products = products.on(device, memory);
+    this.transfers = new Transfers(device, memory);
+    this.range = new StreamRange(device, transfers);
+    this.residuals = new ResidualKernels(device, memory, range);
+    this.sequences = new SequenceTable(device, transfers);
+    this.lsh = new LshKernels(device, memory, sequences);
+    this.attention = new AttentionKernels(device, memory, sequences);
+    this.feedForwards = new FeedForwardKernels(device, memory, this.products);
+    IndexCheck indices = new IndexCheck(device, memory, transfers);
+    this.decoding = new DecodeKernels(device, memory, indices);
+    this.embeddings = new EmbeddingKernels(device, memory, indices);
+    this.losses = new LossKernels(device, memory, indices);
+    this.optimizers = new OptimizerKernels(device, memory, transfers);
+  }
+
+  /** Takes over a device, which is closed with the backend or where it cannot be made. */
+  static KernelBackend open(Device device, ProductsOf products, BackendOptions options) {
+    KernelBackend backend = null;
+    try {
+      backend = new KernelBackend(device, products, options);
+      return backend;
+    } finally {
+      if (backend == null) {
+        device.close();
+      }
+    }
+  }
+
+  /** Runs one operation on a device that is there, by one thread at a time. */
+  private void exclusive(String op, Runnable body) {
+    use.run(
+        op,
+        () -> {
+          device.requireAlive(op);
+          body.run();
+        });
+  }
+
+  @Override
+  public String name() {
+    return device.backend();
+  }
+
+  @Override
+  public String description() {
+    return description;
+  }
+
+  @Override
+  public String attentionPath(AttentionSpec spec, DType type) {
+    return use.call(
+        "attentionPath",
+        () -> {
+          device.requireAlive("attentionPath");
+          return attention.fast(spec, type) ? device.fastPath() : "generic";
+        });
+  }
+
+  @Override
+  public Set<DType> activationTypes() {
+    return device.activationTypes();
+  }
+
+  @Override
+  public void synchronize() {
+    exclusive(
+        "synchronize",
+        () -> {
+          device.synchronize("synchronize");
+          range.check("synchronize");
+        });
+  }
+
+  @Override
+  public void close() {
+    use.run("close", this::release);
+  }
+
+  private void release() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    try {
+      long left = memory.close();
+      if (left > 0) {
+        System.getLogger(KernelBackend.class.getName())
+            .log(
+                System.Logger.Level.WARNING,
+                "the {0} backend was closed while scopes held {1} bytes: close them first",
+                name(),
+                left);
+      }
+      range.close();
+      sequences.close();
+      products.close();
+    } finally {
+      transfers.close();
+      device.close();
+    }
+  }
+
+  @Override
+  public TensorScope scope(String name) {
+    return new TensorScope(name, memory);
+  }
+
+  @Override
+  public long liveBytes() {
+    return memory.liveBytes();
+  }
+
+  @Override
+  public long peakBytes() {
+    return memory.peakBytes();
+  }
+
+  @Override
+  public long availableBytes() {
+    return use.call(
+        "availableBytes",
+        () -> {
+          device.requireAlive("availableBytes");
+          return memory.availableBytes();
+        });
+  }
+
+  @Override
+  public void resetPeak() {
+    memory.resetPeak();
+  }
+
+  @Override
+  public void upload(Tensor target, float[] source) {
+    exclusive("upload", () -> transfers.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, int[] source) {
+    exclusive("upload", () -> transfers.upload(target, source));
+  }
+
+  @Override
+  public void upload(Tensor target, byte[] source) {
+    exclusive("upload", () -> transfers.upload(target, source));
+  }
+
+  @Override
+  public float[] download(Tensor source) {
+    return use.call(
+        "download",
+        () -> {
+          device.requireAlive("download");
+          float[] values = transfers.download(source);
+          range.check("download");
+          return values;
+        });
+  }
+
+  @Override
+  public int[] downloadInts(Tensor source) {
+    return use.call(
+        "downloadInts",
+        () -> {
+          device.requireAlive("downloadInts");
+          int[] values = transfers.downloadInts(source);
+          range.check("downloadInts");
+          return values;
+        });
+  }
+
+  @Override
+  public void fill(Tensor target, float value) {
+    exclusive("fill", () -> transfers.fill(target, value));
+  }
+
+  @Override
+  public void copy(Tensor target, Tensor source) {
+    exclusive("copy", () -> transfers.copy(target, source));
+  }
+
+  @Override
+  public void round(Tensor target, Tensor source) {
+    exclusive("round", () -> residuals.round(target, source));
+  }
+
+  @Override
+  public void gemm(Tensor c, Tensor a, boolean ta, Tensor b, boolean tb, float alpha, float beta) {
+    exclusive("gemm", () -> products.gemm(c, a, ta, b, tb, alpha, beta));
+  }
+
+  @Override
+  public void addBias(Tensor x, Tensor bias) {
+    exclusive("addBias", () -> residuals.addBias(x, bias));
+  }
+
+  @Override
+  public void biasGradient(Tensor dBias, Tensor dX) {
+    exclusive("biasGradient", () -> residuals.biasGradient(dBias, dX));
+  }
+
+  @Override
+  public void dropout(Tensor x, long firstRow, Dropout dropout) {
+    exclusive("dropout", () -> residuals.dropout(x, firstRow, dropout));
+  }
+
+  @Override
+  public void layerNorm(Tensor out, Tensor x, Tensor gain, Tensor bias, float epsilon) {
+    exclusive("layerNorm", () -> residuals.layerNorm(out, x, gain, bias, epsilon));
+  }
+
+  @Override
+  public void layerNormBackward(
+      Tensor dX, Tensor dGain, Tensor dBias, Tensor dOut, Tensor x, Tensor gain, float epsilon) {
+    exclusive(
+        "layerNormBackward",
+        () -> residuals.layerNormBackward(dX, dGain, dBias, dOut, x, gain, epsilon));
+  }
+
+  @Override
+  public void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+    exclusive("residual", () -> residuals.residual(acc, y, bias, sign, dropout));
+  }
+
+  @Override
+  public void residualNorm(
+      Tensor out,
+      Tensor acc,
+      Tensor y,
+      Tensor bias,
+      int sign,
+      Dropout dropout,
+      Tensor gain,
+      Tensor normBias,
+      float epsilon) {
+    exclusive(
+        "residualNorm",
+        () -> residuals.residualNorm(out, acc, y, bias, sign, dropout, gain, normBias, epsilon));
+  }
+
+  @Override
+  public void residualInverse(
+      Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
+    exclusive(
+        "residualInverse", () -> residuals.residualInverse(acc, dY, dBias, y, bias, dAcc, dropout));
+  }
+
+  @Override
+  public void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
+    exclusive("residualBackward", () -> residuals.residualBackward(dY, dBias, dAcc, dropout));
+  }
+
+  @Override
+  public void decodeAttention(
+      Tensor out,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor rows,
+      Tensor own,
+      Tensor headMask,
+      DecodeSpec spec) {
+    exclusive(
+        "decodeAttention",
+        () -> decoding.decodeAttention(out, queries, keys, values, rows, own, headMask, spec));
+  }
+
+  @Override
+  public void feedForward(
+      Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
+    exclusive("feedForward", () -> feedForwards.feedForward(out, x, w1, b1, w2, spec));
+  }
+
+  @Override
+  public void feedForwardBackward(
+      Tensor out,
+      Tensor dX,
+      Tensor dW1,
+      Tensor dB1,
+      Tensor dW2,
+      Tensor dOut,
+      Tensor x,
+      Tensor w1,
+      Tensor b1,
+      Tensor w2,
+      FeedForwardSpec spec) {
+    exclusive(
+        "feedForwardBackward",
+        () -> feedForwards.feedForwardBackward(out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2, spec));
+  }
+
+  @Override
+  public void lshBuckets(
+      Tensor buckets,
+      Tensor queryKeys,
+      Tensor rotations,
+      Tensor keyMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    exclusive(
+        "lshBuckets", () -> lsh.lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash));
+  }
+
+  @Override
+  public void lshAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor order,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshAttention";
+    Inputs in = Inputs.lsh(op, queryKeys, values, order, keyMask, headMask, spec, hash);
+    exclusive(op, () -> attention.forward(in, out, lse));
+  }
+
+  @Override
+  public void lshAttentionBackward(
+      Tensor dQueryKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queryKeys,
+      Tensor values,
+      Tensor order,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshAttentionBackward";
+    Inputs in = Inputs.lsh(op, queryKeys, values, order, keyMask, headMask, spec, hash);
+    exclusive(op, () -> attention.backward(in, dQueryKeys, dQueryKeys, dValues, dOut, out, lse));
+  }
+
+  @Override
+  public void localAttention(
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    String op = "localAttention";
+    Inputs in = Inputs.local(op, queries, keys, values, keyMask, headMask, spec);
+    exclusive(op, () -> attention.forward(in, out, lse));
+  }
+
+  @Override
+  public void localAttentionBackward(
+      Tensor dQueries,
+      Tensor dKeys,
+      Tensor dValues,
+      Tensor dOut,
+      Tensor out,
+      Tensor lse,
+      Tensor queries,
+      Tensor keys,
+      Tensor values,
+      Tensor keyMask,
+      Tensor headMask,
+      AttentionSpec spec) {
+    String op = "localAttentionBackward";
+    Inputs in = Inputs.local(op, queries, keys, values, keyMask, headMask, spec);
+    exclusive(op, () -> attention.backward(in, dQueries, dKeys, dValues, dOut, out, lse));
+  }
+
+  @Override
+  public void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
+    exclusive("lshSort", () -> lsh.lshSort(order, buckets, sequences, hash));
+  }
+
+  @Override
+  public void crossEntropy(
+      Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
+    exclusive(
+        "crossEntropy",
+        () -> losses.crossEntropy(loss, dLogits, logits, targets, ignoreIndex, scale));
+  }
+
+  @Override
+  public double sumOfSquares(Tensor x) {
+    return use.call(
+        "sumOfSquares",
+        () -> {
+          device.requireAlive("sumOfSquares");
+          double sum = optimizers.sumOfSquares(x);
+          range.check("sumOfSquares");
+          return sum;
+        });
+  }
+
+  @Override
+  public void adamW(
+      Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
+    exclusive("adamW", () -> optimizers.adamW(parameter, gradient, first, second, spec));
+  }
+
+  @Override
+  public void adafactor(
+      Tensor parameter,
+      Tensor gradient,
+      Tensor rowMoments,
+      Tensor columnMoments,
+      AdafactorSpec spec) {
+    exclusive(
+        "adafactor",
+        () -> optimizers.adafactor(parameter, gradient, rowMoments, columnMoments, spec));
+  }
+
+  @Override
+  public void embed(
+      Tensor out,
+      Tensor ids,
+      Tensor positions,
+      Tensor tokens,
+      List<Tensor> tables,
+      EmbeddingSpec spec) {
+    exclusive("embed", () -> embeddings.embed(out, ids, positions, tokens, tables, spec));
+  }
+
+  @Override
+  public void embedBackward(
+      Tensor dTokens,
+      List<Tensor> dTables,
+      Tensor dOut,
+      Tensor ids,
+      Tensor positions,
+      EmbeddingSpec spec) {
+    exclusive(
+        "embedBackward",
+        () -> embeddings.embedBackward(dTokens, dTables, dOut, ids, positions, spec));
+  }
+}

@@ -1,0 +1,85 @@
+package org.reformer4j.kernels;
+
+import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.Sequences;
+import org.reformer4j.api.Tensor;
+
+/** Bucket numbers, and the order of the tokens by them. */
+final class LshKernels {
+  private final Device device;
+  private final DeviceMemory memory;
+  private final SequenceTable sequences;
+
+  LshKernels(Device device, DeviceMemory memory, SequenceTable sequences) {
+    this.device = device;
+    this.memory = memory;
+    this.sequences = sequences;
+  }
+
+  void lshBuckets(
+      Tensor buckets,
+      Tensor queryKeys,
+      Tensor rotations,
+      Tensor keyMask,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshBuckets";
+    device.arguments().lshBuckets(buckets, queryKeys, rotations, keyMask, spec, hash);
+    device.requireHeadSize(op, spec.headSize());
+    int[] factors = hash.factors().stream().mapToInt(Integer::intValue).toArray();
+    Rows x = Rows.of(memory, queryKeys);
+    Rows rotation = Rows.of(memory, rotations);
+    long toBuckets = memory.address(buckets);
+    long mask = memory.addressOrNull(keyMask);
+    int status =
+        device
+            .kernels()
+            .rf_lsh_hash(
+                device.context(),
+                toBuckets,
+                x.address(),
+                x.stride(),
+                x.type(),
+                rotation.address(),
+                rotation.type(),
+                mask,
+                sequences.lengths(op, spec.sequences()),
+                spec.sequences().batch(),
+                spec.sequences().stride(),
+                spec.heads(),
+                spec.headSize(),
+                hash.rounds(),
+                factors,
+                factors.length);
+    device.check(op, queryKeys.toString(), status);
+  }
+
+  void lshSort(Tensor order, Tensor buckets, Sequences all, HashSpec hash) {
+    String op = "lshSort";
+    KernelArguments.lshSort(order, buckets, all, hash);
+    long length = buckets.columns();
+    long segments = buckets.rows();
+    long toOrder = memory.address(order);
+    long fromBuckets = memory.address(buckets);
+    long lengths = sequences.lengths(op, all);
+    long workspace =
+        memory.workspace(device.kernels().rf_lsh_sort_workspace(segments, length, hash.buckets()));
+    device.check(
+        op,
+        buckets.toString(),
+        device
+            .kernels()
+            .rf_lsh_sort(
+                device.context(),
+                toOrder,
+                fromBuckets,
+                segments,
+                length,
+                hash.buckets(),
+                lengths,
+                segments / all.batch(),
+                workspace));
+  }
+}

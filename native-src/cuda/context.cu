@@ -216,6 +216,8 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
   return status;
 }
 
+int rf_multiply_adds(rf_context*, int64_t, double*) { return RF_STATUS_UNSUPPORTED; }
+
 int rf_gemm(rf_context*, float*, int64_t, const float*, int64_t, int, const float*, int64_t, int, float,
             float, int64_t, int64_t, int64_t) {
   return RF_STATUS_UNSUPPORTED;

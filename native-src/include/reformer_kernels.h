@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 3
+#define RF_ABI_VERSION 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -128,6 +128,12 @@ RF_EXPORT int rf_gemm(rf_context* context, float* c, int64_t c_stride, const flo
                       int64_t a_stride, int transpose_a, const float* b, int64_t b_stride,
                       int transpose_b, float alpha, float beta, int64_t rows, int64_t columns,
                       int64_t terms);
+
+// Independent fused multiply-adds in registers on all threads, `rounds` times a handful a thread: whoever takes
+// the time knows the peak. Of the CPU library; CUDA gives RF_STATUS_UNSUPPORTED.
+//
+// operations: how many there were, a multiply-add as two
+RF_EXPORT int rf_multiply_adds(rf_context* context, int64_t rounds, double* operations);
 
 // ---- reversible residual streams and layer norm -------------------------------------------------
 

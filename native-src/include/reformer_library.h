@@ -31,6 +31,7 @@
   X(rf_download)                       \
   X(rf_copy)                           \
   X(rf_fill)                           \
+  X(rf_multiply_adds)                  \
   X(rf_gemm)                           \
   X(rf_residual_norm)                  \
   X(rf_layer_norm_backward_workspace)  \

@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 3;
+  static final int ABI_VERSION = 4;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -114,6 +114,9 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long rows,
       @Cast("int64_t") long columns,
       float value);
+
+  public native int rf_multiply_adds(
+      @Cast("rf_context*") long context, @Cast("int64_t") long rounds, double[] operations);
 
   public native int rf_gemm(
       @Cast("rf_context*") long context,

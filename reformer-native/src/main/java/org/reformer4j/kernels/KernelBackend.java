@@ -102,6 +102,16 @@ final class KernelBackend implements Backend {
   }
 
   @Override
+  public double multiplyAdds(long rounds) {
+    return use.call(
+        "multiplyAdds",
+        () -> {
+          device.requireAlive("multiplyAdds");
+          return device.multiplyAdds(rounds);
+        });
+  }
+
+  @Override
   public String attentionPath(AttentionSpec spec, DType type) {
     return use.call(
         "attentionPath",

@@ -38,6 +38,10 @@
   X(rf_layer_norm_backward)            \
   X(rf_residual_backward_workspace)    \
   X(rf_residual_backward)              \
+  X(rf_feed_forward_workspace)         \
+  X(rf_feed_forward)                   \
+  X(rf_feed_forward_backward_workspace) \
+  X(rf_feed_forward_backward)          \
   X(rf_activation)                     \
   X(rf_activation_backward_workspace)  \
   X(rf_activation_backward)            \

@@ -11,7 +11,7 @@ import org.reformer4j.api.TensorScope;
  * out = act(dropout(x W1^T + b1)) W2^T, a chunk of rows at a time: products, and one kernel between
  * them. Results that are added to are the sums of the chunks, in their order.
  */
-final class FeedForwardKernels {
+final class FeedForwardKernels implements FeedForwards {
   private final Device device;
   private final DeviceMemory memory;
   private final Products products;
@@ -22,7 +22,9 @@ final class FeedForwardKernels {
     this.products = products;
   }
 
-  void feedForward(Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
+  @Override
+  public void feedForward(
+      Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
     String op = "feedForward";
     device.arguments().feedForward(out, x, w1, b1, w2);
     requireOwn(out, x, w1, b1, w2);
@@ -44,7 +46,8 @@ final class FeedForwardKernels {
     }
   }
 
-  void feedForwardBackward(
+  @Override
+  public void feedForwardBackward(
       Tensor out,
       Tensor dX,
       Tensor dW1,
@@ -172,7 +175,7 @@ final class FeedForwardKernels {
   }
 
   /** Activations as the kernel library numbers them: enum rf_function. */
-  private static int code(Activation activation) {
+  static int code(Activation activation) {
     return switch (activation) {
       case RELU -> 0;
       case GELU -> 1;

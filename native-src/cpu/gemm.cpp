@@ -9,26 +9,10 @@
 //              alpha * a: the bits of the reference, whatever M, N, the blocks and the threads.
 // Reference    org.reformer4j.reference.Gemm
 // Measured     docs/benchmarks.md
-#include "context.h"
+#include "gemm.h"
 #include "gemm_tile.h"
 
 namespace rf {
-
-struct Gemm {
-  float* c;
-  int64_t c_stride;
-  const float* a;
-  int64_t a_stride;
-  bool transpose_a;
-  const float* b;
-  int64_t b_stride;
-  bool transpose_b;
-  float alpha, beta;
-  int64_t rows, columns, terms;
-};
-
-RF_DECLARE_KERNEL(gemm, Gemm)
-
 namespace RF_ISA {
 namespace {
 
@@ -206,7 +190,11 @@ extern "C" int rf_gemm(rf_context* context, float* c, int64_t c_stride, const fl
   }
   const rf::Gemm p = {c,       c_stride, a,     a_stride, transpose_a != 0, b,    b_stride, transpose_b != 0,
                       alpha,   beta,     rows,  columns,  terms};
-  RF_RUN(*context, gemm, p);
+  if (rows <= rf::kFewRows && terms > 0) {
+    RF_RUN(*context, gemm_few_rows, p);
+  } else {
+    RF_RUN(*context, gemm, p);
+  }
   return rf::take_status(*context);
 }
 #endif

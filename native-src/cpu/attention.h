@@ -129,62 +129,52 @@ RF_INLINE void store_row_part(float* row, int64_t d, int64_t size, F value) {
   }
 }
 
+// Rows that are asked for ahead of the one that is copied: they lie scattered, no processor foresees them, and a
+// processor has some tens of lines on their way at once. Asking during the products before instead costs more than
+// it saves where the rows come from far away, because the products' own lines then wait behind them.
+constexpr int64_t kRowsAhead = 16;
+
+// What is read in place of an absent row.
+alignas(64) constexpr float kNoRow[kAttentionMaxSize] = {};
+
+// Asks for rows that are written soon.
+static inline void expect(const HeadRows& rows, const Places& p, const int32_t* tokens, int64_t count, int64_t size) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int64_t d = 0; tokens[i] >= 0 && d < size; d += 16) __builtin_prefetch(row_of(rows, p, tokens[i]) + d, 1, 2);
+  }
+}
+
+// PITCH: that of rows without anything behind `size`, or 0 for all others.
+template <int64_t PITCH>
+RF_INLINE void gather_rows(float* to, int64_t pitch, const HeadRows& rows, const Places& p, const int32_t* tokens,
+                           int64_t count, int64_t size, float factor) {
+  const auto from = [&](int64_t i) { return tokens[i] < 0 ? kNoRow : row_of(rows, p, tokens[i]); };
+  const int64_t end = PITCH > 0 ? PITCH : pitch;
+  for (int64_t i = 0; i < count; ++i) {
+    const float* const soon = from(i + kRowsAhead < count ? i + kRowsAhead : i);
+    const float* const row = from(i);
+#pragma GCC unroll 8
+    for (int64_t d = 0; d < (PITCH > 0 ? PITCH : size); d += 16) __builtin_prefetch(soon + d);
+#pragma GCC unroll 8
+    for (int64_t d = 0; d < end; d += kLanes) {
+      store(to + d, (PITCH > 0 ? load(row + d) : load_row_part(row, d, size)) * factor);
+    }
+    to += end;
+  }
+}
+
 // The rows of tokens behind each other, [count, pitch], times a factor; absent tokens (below 0) and what lies
 // behind `size` are zero.
 static inline void gather(float* to, int64_t pitch, const HeadRows& rows, const Places& p, const int32_t* tokens,
                           int64_t count, int64_t size, float factor) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float* const from = tokens[i] < 0 ? nullptr : row_of(rows, p, tokens[i]);
-    for (int64_t d = 0; d < pitch; d += kLanes) {
-      store(to + i * pitch + d, from == nullptr ? F{} : load_row_part(from, d, size) * factor);
-    }
+  if (size == 64 && pitch == 64) {
+    gather_rows<64>(to, pitch, rows, p, tokens, count, size, factor);
+  } else if (size == 128 && pitch == 128) {
+    gather_rows<128>(to, pitch, rows, p, tokens, count, size, factor);
+  } else {
+    gather_rows<0>(to, pitch, rows, p, tokens, count, size, factor);
   }
 }
-
-// Brings rows that are needed soon into the second cache, a few lines at a time during the products before: they lie
-// scattered, and no processor foresees them; all at once they would be waited for.
-class Ahead {
- public:
-  static constexpr int kStreams = 6;
-
-  // Room for the rows of kStreams chunks, and for the tokens of one.
-  Ahead(const float** rows, int32_t* tokens, int64_t size) : rows_(rows), tokens_(tokens), size_(size) {}
-
-  void clear() { count_ = at_ = d_ = 0; }
-
-  void add(const Attention& a, const Places& p, const HeadRows& rows, int64_t position) {
-    tokens_of(a, p, chunk_at(p, position), tokens_);
-    for (int64_t i = 0; i < p.chunk; ++i) {
-      if (tokens_[i] >= 0) rows_[count_++] = row_of(rows, p, tokens_[i]);
-    }
-  }
-
-  // How many calls of fetch() are to come.
-  void pace(int64_t calls) { rate_ = calls == 0 ? 0 : (count_ * ((size_ + 15) / 16) + calls - 1) / calls; }
-
-  void fetch() {
-    for (int64_t i = 0; i < rate_ && at_ < count_; ++i) {
-      __builtin_prefetch(rows_[at_] + d_, 0, 2);
-      d_ += 16;
-      if (d_ >= size_) {
-        d_ = 0;
-        ++at_;
-      }
-    }
-  }
-
- private:
-  const float** rows_;
-  int32_t* tokens_;
-  int64_t size_;
-  int64_t count_ = 0, at_ = 0, d_ = 0, rate_ = 0;
-};
-
-// What is done during a product.
-struct Fetch {
-  Ahead* ahead;
-  __attribute__((always_inline)) void operator()() const { ahead->fetch(); }
-};
 
 // Panels of kTileColumns rows each, transposed: to[i / kTileColumns][d][i % kTileColumns] = from[i][d]. Reads whole
 // panels.
@@ -311,7 +301,6 @@ class Arrays {
   explicit Arrays(char* memory) : memory_(memory) {}
 
   float* floats(int64_t count) { return reinterpret_cast<float*>(take(count * 4)); }
-  const float** rows(int64_t count) { return reinterpret_cast<const float**>(take(count * 8)); }
   int32_t* ints(int64_t count) { return reinterpret_cast<int32_t*>(take(count * 4)); }
   int64_t bytes() const { return bytes_; }
 

@@ -35,10 +35,9 @@ struct Slots {
   float *queries, *keys, *values, *d_out;
   float *d_queries, *d_keys, *d_values;
   float *factors, *lse, *delta;
-  int32_t *tokens, *bounds, *value_tokens, *ahead_tokens;
+  int32_t *tokens, *bounds, *value_tokens;
   float *query_panels, *d_out_panels;
   float *weights, *d_scores, *drops;
-  const float** ahead;
 
   Slots(Arrays& arrays, const Attention& a, int64_t largest) {
     rows = round_up(largest, kTileColumns);
@@ -62,8 +61,6 @@ struct Slots {
     weights = arrays.floats(largest * kQueryBlock);
     d_scores = arrays.floats(largest * kQueryBlock);
     drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(largest * kQueryBlock);
-    ahead_tokens = arrays.ints(largest);
-    ahead = arrays.rows(Ahead::kStreams * largest);
   }
 };
 
@@ -80,8 +77,7 @@ class Backward {
         a_(p.a),
         places_(places),
         s_(slots),
-        dropout_(p.a.dropout),
-        ahead_(slots.ahead, slots.ahead_tokens, p.a.size) {}
+        dropout_(p.a.dropout) {}
 
   // Positions of this thread; beyond them lie the queries that see its keys, and the keys that its queries see.
   void run(Range own) {
@@ -93,10 +89,13 @@ class Backward {
     for (int64_t position = first - places_.before; position < first + after; ++position) load_chunk(position);
     for (int64_t position = first; position < own.to + places_.before; ++position) {
       load_chunk(position + after);
-      look_ahead(position + 1, own.to + places_.before);
-      visit(position, own);
       const int64_t done = position - places_.before;
-      if (done >= own.from && done < own.to) {
+      const bool writes = done >= own.from && done < own.to;
+      if (writes) {
+        expect_gradients(s_.tokens + slot_of(done));
+      }
+      visit(position, own);
+      if (writes) {
         write_chunk(done);
       }
     }
@@ -133,24 +132,12 @@ class Backward {
     key_factors(s_.factors + slot, a_, s_.keys + at, s_.pitch, s_.rows);
   }
 
-  void look_ahead(int64_t position, int64_t end) {
-    ahead_.clear();
-    if (position >= end) {
-      return;
-    }
-    const int64_t newest = position - places_.before + places_.window_chunks - 1;
-    ahead_.add(a_, places_, a_.keys, newest);
-    ahead_.add(a_, places_, a_.values, newest);
-    ahead_.add(a_, places_, p_.d_out, newest);
-    ahead_.add(a_, places_, p_.d_queries, position - places_.before);
-    ahead_.add(a_, places_, p_.d_values, position - places_.before);
+  void expect_gradients(const int32_t* tokens) {
+    expect(p_.d_queries, places_, tokens, places_.chunk, a_.size);
+    expect(p_.d_values, places_, tokens, places_.chunk, a_.size);
     if (!a_.shared) {
-      ahead_.add(a_, places_, a_.queries, newest);
+      expect(p_.d_keys, places_, tokens, places_.chunk, a_.size);
     }
-    const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
-    const int64_t columns = s_.pitch / kTileColumns;
-    ahead_.pace(places_.window_chunks * (2 * panels * pauses(places_.chunk, a_.size) +
-                                         3 * columns * pauses(places_.chunk, places_.chunk)));
   }
 
   // A chunk of queries with all of its window that concerns this thread.
@@ -198,7 +185,7 @@ class Backward {
       product_rows<Fused>(places_.chunk, {s_.keys + pair.key_slot * s_.pitch, s_.pitch, 1}, panels, kTileColumns,
                           a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
                             store(s_.weights + key * kQueryBlock + panel + v * kLanes, sum);
-                          }, fetch_);
+                          });
       if (a_.shared && !a_.causal) {
         probabilities<true>(pair, query, panel);
       } else {
@@ -217,7 +204,7 @@ class Backward {
                               store(s_.weights + at, weight * factor);
                             }
                             store(s_.d_scores + at, weight * (sum - load(delta + v * kLanes)) * factors[key]);
-                          }, fetch_);
+                          });
     }
   }
 
@@ -247,7 +234,7 @@ class Backward {
       product_rows<Fused>(
           rows, left, right + column, s_.pitch, terms,
           [&](int64_t row, int v) { return first ? F{} : load(c + row * s_.pitch + v * kLanes); },
-          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); }, fetch_);
+          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); });
     }
   }
 
@@ -311,8 +298,6 @@ class Backward {
   const Places& places_;
   const Slots& s_;
   DropoutFactors dropout_;
-  Ahead ahead_;
-  const Fetch fetch_{&ahead_};
 };
 
 // dO.O of the team's share of all tokens.

@@ -34,8 +34,7 @@ struct Window {
   int64_t room, chunk_rows, pitch;
   float *keys, *values, *queries, *query_panels, *scores, *drops;
   float *factors, *high;
-  int32_t *tokens, *bounds, *value_tokens, *query_tokens, *ahead_tokens;
-  const float** ahead;
+  int32_t *tokens, *bounds, *value_tokens, *query_tokens;
 
   Window(Arrays& arrays, const Attention& a, int64_t largest) {
     chunk_rows = largest;
@@ -56,8 +55,6 @@ struct Window {
     bounds = arrays.ints(rows);
     value_tokens = arrays.ints(largest);
     query_tokens = arrays.ints(query_rows);
-    ahead_tokens = arrays.ints(largest);
-    ahead = arrays.rows(Ahead::kStreams * largest);
   }
 };
 
@@ -74,7 +71,6 @@ class Forward {
         places_(places),
         w_(window),
         dropout_(p.a.dropout),
-        ahead_(window.ahead, window.ahead_tokens, p.a.size),
         keys_(places.window_chunks * places.chunk) {}
 
   void run(Range positions) {
@@ -90,7 +86,6 @@ class Forward {
       }
       const int64_t last = places_.window_chunks - 1;
       load_chunk(position - places_.before + last, first + last);
-      look_ahead(position + 1, positions.to);
       attend(position, first * places_.chunk);
     }
   }
@@ -109,22 +104,6 @@ class Forward {
     gather(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, places_.chunk, a_.size, 1.0f);
     // Whole vectors reach into the next chunk, which is written later.
     key_factors(w_.factors + row, a_, w_.keys + row * w_.pitch, w_.pitch, places_.chunk);
-  }
-
-  void look_ahead(int64_t position, int64_t end) {
-    ahead_.clear();
-    if (position >= end) {
-      return;
-    }
-    const int64_t newest = position - places_.before + places_.window_chunks - 1;
-    ahead_.add(a_, places_, a_.keys, newest);
-    ahead_.add(a_, places_, a_.values, newest);
-    ahead_.add(a_, places_, p_.out, position);
-    if (!a_.shared) {
-      ahead_.add(a_, places_, a_.queries, position);
-    }
-    const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
-    ahead_.pace(panels * (pauses(keys_, a_.size) + w_.pitch / kTileColumns * pauses(kTileColumns, keys_)));
   }
 
   // The last chunks but one of the window become its first.
@@ -157,6 +136,7 @@ class Forward {
     const int32_t* const tokens = w_.query_tokens + query;
     const int64_t rest = places_.chunk - query;
     const int64_t count = rest < kTileColumns ? rest : kTileColumns;
+    expect(p_.out, places_, tokens, count, a_.size);
     Softmax softmax[kTileVectors];
     if (a_.shared && !a_.causal) {
       scores<true>(query, first_key, softmax);
@@ -193,8 +173,7 @@ class Forward {
           store(w_.scores + key * kTileColumns + v * kLanes, score);
           float* const most = high + (key & (kMaxima - 1)) * kTileColumns + v * kLanes;
           store(most, max(load(most), score));
-        },
-        fetch_);
+        });
     for (int v = 0; v < kTileVectors; ++v) {
       softmax[v].high = load(high + v * kLanes);
       for (int64_t i = 1; i < kMaxima; ++i) {
@@ -260,7 +239,7 @@ class Forward {
                             F value = sum * fresh_share[query];
                             if (!first) value = fma(load_row_part(row, d, a_.size), set(old_share[query]), value);
                             store_row_part(row, d, a_.size, value);
-                          }, fetch_);
+                          });
     }
     for (int64_t i = 0; last && a_.shared && i < count; ++i) {
       if (lse[i] == nothing && tokens[i] >= 0) {
@@ -276,8 +255,6 @@ class Forward {
   const Places& places_;
   const Window& w_;
   DropoutFactors dropout_;
-  Ahead ahead_;
-  const Fetch fetch_{&ahead_};
   const int64_t keys_;
 };
 

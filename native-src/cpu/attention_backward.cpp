@@ -129,7 +129,15 @@ class Backward {
     if (!a_.shared) {
       gather(s_.queries + at, s_.pitch, a_.queries, places_, tokens, s_.rows, a_.size, 1.0f);
     }
-    key_factors(s_.factors + slot, a_, s_.keys + at, s_.pitch, s_.rows);
+    if (a_.shared) {
+      transpose_queries(position);
+    }
+    key_factors(s_.factors + slot, a_, s_.query_panels, s_.pitch, s_.rows);
+  }
+
+  void transpose_queries(int64_t position) {
+    transpose_panels(s_.query_panels, s_.queries + slot_of(position) * s_.pitch, s_.pitch, s_.rows);
+    transposed_ = position;
   }
 
   void expect_gradients(const int32_t* tokens) {
@@ -144,7 +152,9 @@ class Backward {
   void visit(int64_t position, Range own) {
     const int64_t slot = slot_of(position);
     const bool own_query = position >= own.from && position < own.to;
-    transpose_panels(s_.query_panels, s_.queries + slot * s_.pitch, s_.pitch, places_.chunk);
+    if (transposed_ != position) {
+      transpose_queries(position);
+    }
     transpose_panels(s_.d_out_panels, s_.d_out + slot * s_.pitch, s_.pitch, places_.chunk);
     for (int64_t first = 0; first < places_.chunk; first += kQueryBlock) {
       const int64_t rest = places_.chunk - first;
@@ -221,7 +231,7 @@ class Backward {
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) {
         float* const at = s_.weights + key * kQueryBlock + panel + v * kLanes;
-        const F weight = exp(min(load(at) * s_.factors[slot + key] - lse[v], F{}));
+        const F weight = exp_of_nonpositive(min(load(at) * s_.factors[slot + key] - lse[v], F{}));
         store(at, sees(tokens[v], s_.bounds[slot + key], s_.tokens[slot + key], COMPARES_SELF) ? weight : F{});
       }
     }
@@ -298,6 +308,7 @@ class Backward {
   const Places& places_;
   const Slots& s_;
   DropoutFactors dropout_;
+  int64_t transposed_ = INT64_MIN;  // whose queries the panels hold
 };
 
 // dO.O of the team's share of all tokens.
@@ -325,32 +336,16 @@ void output_products(const AttentionBackward& p, const Team& team) {
 
 void attention_backward(rf_context& context, const AttentionBackward& p) {
   const Attention& a = p.a;
-  const int64_t largest = largest_chunk(a);
-  const int threads = context.pool.threads_for(work_of(a), kAttentionGrain);
-  Arrays counted(nullptr);
-  Slots(counted, a, largest);
-  const int64_t bytes = counted.bytes();
-  char* const memory = static_cast<char*>(scratch(context, static_cast<size_t>(bytes * threads)));
-  if (memory == nullptr) {
-    return;
-  }
-  const bool run = context.pool.run(threads, [&](const Team& team) {
+  run_attention<Slots>(context, a, [&](const Team& team, const Slots& slots) {
     output_products(p, team);
     team.barrier();
-    Arrays arrays(memory + team.thread * bytes);
-    const Slots slots(arrays, a, largest);
-    for_heads(a, team, [&](const Places& places, Range positions) {
-      Backward(p, places, slots).run(positions);
-    });
+    for_heads(a, team, [&](const Places& places, Range positions) { Backward(p, places, slots).run(positions); });
     clear_behind(a, team, p.d_queries);
     clear_behind(a, team, p.d_values);
     if (!a.shared) {
       clear_behind(a, team, p.d_keys);
     }
   });
-  if (!run) {
-    context.status = RF_STATUS_HOST_MEMORY;
-  }
 }
 
 }  // namespace RF_ISA

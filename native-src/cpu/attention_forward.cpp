@@ -26,8 +26,6 @@ namespace {
 
 // Rows by which the window slides before it is moved back.
 constexpr int64_t kRoom = 384;
-// Running maxima of a query side by side, so that none waits for the one before.
-constexpr int64_t kMaxima = 4;
 
 // Chunks of the window that a thread has gathered, at most `room` of them, behind each other.
 struct Window {
@@ -50,7 +48,7 @@ struct Window {
     scores = arrays.floats(a.window_chunks * largest * kTileColumns);
     drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(a.window_chunks * largest * kTileColumns);
     factors = arrays.floats(rows);
-    high = arrays.floats(kMaxima * kTileColumns);
+    high = arrays.floats(kTileColumns);
     tokens = arrays.ints(rows);
     bounds = arrays.ints(rows);
     value_tokens = arrays.ints(largest);
@@ -102,8 +100,16 @@ class Forward {
     }
     gather(w_.keys + row * w_.pitch, w_.pitch, a_.keys, places_, w_.tokens + row, places_.chunk, a_.size, 1.0f);
     gather(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, places_.chunk, a_.size, 1.0f);
-    // Whole vectors reach into the next chunk, which is written later.
-    key_factors(w_.factors + row, a_, w_.keys + row * w_.pitch, w_.pitch, places_.chunk);
+    if (a_.shared) {
+      transpose_queries(position, w_.keys + row * w_.pitch);
+    }
+    // Whole panels reach into the next chunk, which is written later.
+    key_factors(w_.factors + row, a_, w_.query_panels, w_.pitch, places_.chunk);
+  }
+
+  void transpose_queries(int64_t position, const float* rows) {
+    transpose_panels(w_.query_panels, rows, w_.pitch, places_.chunk);
+    transposed_ = position;
   }
 
   // The last chunks but one of the window become its first.
@@ -119,15 +125,16 @@ class Forward {
   }
 
   void attend(int64_t position, int64_t first_key) {
-    const float* rows = w_.keys + (first_key + places_.before * places_.chunk) * w_.pitch;
-    const int64_t chunk = chunk_at(places_, position);
-    tokens_of(a_, places_, chunk, w_.query_tokens);
-    for (int64_t i = places_.chunk; i < round_up(places_.chunk, kTileColumns); ++i) w_.query_tokens[i] = -1;
+    const int64_t first_row = first_key + places_.before * places_.chunk;
+    const int64_t all = round_up(places_.chunk, kTileColumns);
+    for (int64_t i = 0; i < all; ++i) w_.query_tokens[i] = i < places_.chunk ? w_.tokens[first_row + i] : -1;
     if (!a_.shared) {
       gather(w_.queries, w_.pitch, a_.queries, places_, w_.query_tokens, places_.chunk, a_.size, 1.0f);
-      rows = w_.queries;
+      transpose_queries(position, w_.queries);
+    } else if (transposed_ != position) {
+      transpose_queries(position, w_.keys + first_row * w_.pitch);
     }
-    transpose_panels(w_.query_panels, rows, w_.pitch, places_.chunk);
+    const int64_t chunk = chunk_at(places_, position);
     for (int64_t query = 0; query < places_.chunk; query += kTileColumns) panel(chunk, query, first_key);
   }
 
@@ -160,26 +167,28 @@ class Forward {
     // All of this in memory: the product wants every register.
     const int32_t* const tokens = w_.query_tokens + query;
     float* const high = w_.high;
-    for (int64_t i = 0; i < kMaxima * kTileColumns; i += kLanes) store(high + i, set(-__builtin_inff()));
+    for (int64_t i = 0; i < kTileColumns; i += kLanes) store(high + i, set(-__builtin_inff()));
     const float* const factors = w_.factors + first_key;
     const int32_t* const bounds = w_.bounds + first_key;
     const int32_t* const keys = w_.tokens + first_key;
-    product_rows<Fused>(
+    product_tiles<Fused>(
         keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch, kTileColumns, a_.size,
-        Zero<F>(),
-        [&](int64_t key, int v, F sum) {
-          const I visible = sees(load_ints(tokens + v * kLanes), bounds[key], keys[key], COMPARES_SELF);
-          const F score = visible ? sum * factors[key] : set(-__builtin_inff());
-          store(w_.scores + key * kTileColumns + v * kLanes, score);
-          float* const most = high + (key & (kMaxima - 1)) * kTileColumns + v * kLanes;
-          store(most, max(load(most), score));
+        [&](int64_t key, const auto& sums) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+          for (int v = 0; v < kTileVectors; ++v) {
+            const I queries = load_ints(tokens + v * kLanes);
+            F most = load(high + v * kLanes);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < static_cast<int64_t>(sizeof sums / sizeof sums[0]); ++i) {
+              const I visible = sees(queries, bounds[key + i], keys[key + i], COMPARES_SELF);
+              const F score = visible ? sums[i][v] * factors[key + i] : set(-__builtin_inff());
+              store(w_.scores + (key + i) * kTileColumns + v * kLanes, score);
+              most = max(most, score);
+            }
+            store(high + v * kLanes, most);
+          }
         });
-    for (int v = 0; v < kTileVectors; ++v) {
-      softmax[v].high = load(high + v * kLanes);
-      for (int64_t i = 1; i < kMaxima; ++i) {
-        softmax[v].high = max(softmax[v].high, load(high + i * kTileColumns + v * kLanes));
-      }
-    }
+    for (int v = 0; v < kTileVectors; ++v) softmax[v].high = load(high + v * kLanes);
   }
 
   // exp(score - largest), and their sums.
@@ -192,7 +201,7 @@ class Forward {
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) {
         float* const at = w_.scores + key * kTileColumns + v * kLanes;
-        const F weight = exp(load(at) - base[v]);
+        const F weight = exp_of_nonpositive(load(at) - base[v]);
         sum[v] += weight;
         store(at, weight);
       }
@@ -256,36 +265,21 @@ class Forward {
   const Window& w_;
   DropoutFactors dropout_;
   const int64_t keys_;
+  int64_t transposed_ = INT64_MIN;  // whose queries the panels hold
 };
 
 }  // namespace
 
 void attention_forward(rf_context& context, const AttentionForward& p) {
   const Attention& a = p.a;
-  const int64_t largest = largest_chunk(a);
-  const int threads = context.pool.threads_for(work_of(a), kAttentionGrain);
-  Arrays counted(nullptr);
-  Window(counted, a, largest);
-  const int64_t bytes = counted.bytes();
-  char* const memory = static_cast<char*>(scratch(context, static_cast<size_t>(bytes * threads)));
-  if (memory == nullptr) {
-    return;
-  }
-  const bool run = context.pool.run(threads, [&](const Team& team) {
-    Arrays arrays(memory + team.thread * bytes);
-    const Window window(arrays, a, largest);
-    for_heads(a, team, [&](const Places& places, Range positions) {
-      Forward(p, places, window).run(positions);
-    });
+  run_attention<Window>(context, a, [&](const Team& team, const Window& window) {
+    for_heads(a, team, [&](const Places& places, Range positions) { Forward(p, places, window).run(positions); });
     clear_behind(a, team, p.out);
     const Range own = team.share(a.batch * a.heads);
     for (int64_t i = own.from; i < own.to; ++i) {
       for (int64_t t = a.sequences[i / a.heads]; t < a.stride; ++t) p.lse[i * a.stride + t] = -__builtin_inff();
     }
   });
-  if (!run) {
-    context.status = RF_STATUS_HOST_MEMORY;
-  }
 }
 
 }  // namespace RF_ISA

@@ -18,7 +18,7 @@ struct AttentionBackward {
   Attention a;
   HeadRows d_queries, d_keys, d_values, d_out, out;
   const float* lse;
-  float* delta;  // [B, H, T]: dO.O
+  float* delta;  // [B, H, T]: dO.O, where there are several rounds
 };
 
 RF_DECLARE_KERNEL(attention_backward, AttentionBackward)
@@ -36,7 +36,7 @@ struct Slots {
   float *d_queries, *d_keys, *d_values;
   float *factors, *lse, *delta;
   int32_t *tokens, *bounds, *value_tokens;
-  float *query_panels, *d_out_panels;
+  float *out, *query_panels, *d_out_panels;
   float *weights, *d_scores, *drops;
 
   Slots(Arrays& arrays, const Attention& a, int64_t largest) {
@@ -56,6 +56,7 @@ struct Slots {
     tokens = arrays.ints(all);
     bounds = arrays.ints(all);
     value_tokens = arrays.ints(rows);
+    out = arrays.floats(rows * pitch);
     query_panels = arrays.floats(rows * pitch);
     d_out_panels = arrays.floats(rows * pitch);
     weights = arrays.floats(largest * kQueryBlock);
@@ -84,24 +85,28 @@ class Backward {
     if (own.from == own.to) {
       return;
     }
+    own_ = own;
+    const int64_t per_round = places_.chunks / places_.rounds;
+    const bool alone = own.to - own.from == places_.chunks;
+    // dO.O is known of every token after the first round: where the rounds are run one by one, or all by this thread.
+    known_from_ = own.from >= per_round ? INT64_MIN : alone ? per_round : INT64_MAX;
     const int64_t after = places_.window_chunks - 1 - places_.before;
     const int64_t first = own.from - after;
     for (int64_t position = first - places_.before; position < first + after; ++position) load_chunk(position);
     for (int64_t position = first; position < own.to + places_.before; ++position) {
       load_chunk(position + after);
       const int64_t done = position - places_.before;
-      const bool writes = done >= own.from && done < own.to;
-      if (writes) {
-        expect_gradients(s_.tokens + slot_of(done));
-      }
-      visit(position, own);
-      if (writes) {
+      expected_ = owns(done) ? 0 : places_.chunk;
+      visit(position);
+      if (owns(done)) {
         write_chunk(done);
       }
     }
   }
 
  private:
+  bool owns(int64_t position) const { return position >= own_.from && position < own_.to; }
+
   // The first row of a position's slot.
   int64_t slot_of(int64_t position) const {
     const int64_t rest = position % places_.window_chunks;
@@ -119,13 +124,13 @@ class Backward {
       s_.value_tokens[i] = s_.bounds[slot + i] == kHidden ? -1 : token;
       // Rows of absent queries are zero, so any finite weight gives them no part in anything.
       s_.lse[slot + i] = token < 0 ? 0.0f : p_.lse[cell_of(a_, places_, token)];
-      s_.delta[slot + i] = token < 0 ? 0.0f : p_.delta[cell_of(a_, places_, token)];
     }
     const int32_t* const tokens = s_.tokens + slot;
     const int64_t at = slot * s_.pitch;
     gather(s_.keys + at, s_.pitch, a_.keys, places_, tokens, s_.rows, a_.size, 1.0f);
     gather(s_.values + at, s_.pitch, a_.values, places_, s_.value_tokens, s_.rows, a_.size, 1.0f);
-    gather(s_.d_out + at, s_.pitch, p_.d_out, places_, tokens, s_.rows, a_.size, head_factor(a_, places_));
+    gather(s_.d_out + at, s_.pitch, p_.d_out, places_, tokens, s_.rows, a_.size, 1.0f);
+    load_delta(position);
     if (!a_.shared) {
       gather(s_.queries + at, s_.pitch, a_.queries, places_, tokens, s_.rows, a_.size, 1.0f);
     }
@@ -135,23 +140,50 @@ class Backward {
     key_factors(s_.factors + slot, a_, s_.query_panels, s_.pitch, s_.rows);
   }
 
+  // dO.O of a chunk, and dO times the factor of its head.
+  void load_delta(int64_t position) {
+    const int64_t slot = slot_of(position);
+    const int32_t* const tokens = s_.tokens + slot;
+    float* const delta = s_.delta + slot;
+    float* const d_out = s_.d_out + slot * s_.pitch;
+    if (position >= known_from_) {
+      for (int64_t i = 0; i < s_.rows; ++i) delta[i] = tokens[i] < 0 ? 0.0f : p_.delta[cell_of(a_, places_, tokens[i])];
+    } else {
+      gather(s_.out, s_.pitch, p_.out, places_, tokens, s_.rows, a_.size, 1.0f);
+      tile_row_products(delta, d_out, s_.out, s_.pitch, s_.rows);
+      for (int64_t i = 0; places_.rounds > 1 && owns(position) && i < places_.chunk; ++i) {
+        if (tokens[i] >= 0) p_.delta[cell_of(a_, places_, tokens[i])] = delta[i];
+      }
+    }
+    const float factor = head_factor(a_, places_);
+    for (int64_t i = 0; factor != 1.0f && i < s_.rows * s_.pitch; i += kLanes) {
+      store(d_out + i, load(d_out + i) * factor);
+    }
+  }
+
   void transpose_queries(int64_t position) {
     transpose_panels(s_.query_panels, s_.queries + slot_of(position) * s_.pitch, s_.pitch, s_.rows);
     transposed_ = position;
   }
 
-  void expect_gradients(const int32_t* tokens) {
-    expect(p_.d_queries, places_, tokens, places_.chunk, a_.size);
-    expect(p_.d_values, places_, tokens, places_.chunk, a_.size);
+  // Asks for some more of the rows that are written after this visit: all at once they would be waited for.
+  void expect_gradients(int64_t position) {
+    const int64_t steps = 3 * places_.window_chunks * ((places_.chunk + kQueryBlock - 1) / kQueryBlock);
+    const int64_t rest = places_.chunk - expected_;
+    const int64_t step = (places_.chunk + steps - 1) / steps;
+    const int64_t count = rest < step ? rest : step;
+    const int32_t* const tokens = s_.tokens + slot_of(position - places_.before) + expected_;
+    expect(p_.d_queries, places_, tokens, count, a_.size);
+    expect(p_.d_values, places_, tokens, count, a_.size);
     if (!a_.shared) {
-      expect(p_.d_keys, places_, tokens, places_.chunk, a_.size);
+      expect(p_.d_keys, places_, tokens, count, a_.size);
     }
+    expected_ += count;
   }
 
   // A chunk of queries with all of its window that concerns this thread.
-  void visit(int64_t position, Range own) {
+  void visit(int64_t position) {
     const int64_t slot = slot_of(position);
-    const bool own_query = position >= own.from && position < own.to;
     if (transposed_ != position) {
       transpose_queries(position);
     }
@@ -160,8 +192,7 @@ class Backward {
       const int64_t rest = places_.chunk - first;
       for (int64_t w = 0; w < places_.window_chunks; ++w) {
         const int64_t key_position = position - places_.before + w;
-        const bool own_key = key_position >= own.from && key_position < own.to;
-        if (!own_query && !own_key) {
+        if (!owns(position) && !owns(key_position)) {
           continue;
         }
         const Pair pair = {slot,
@@ -172,11 +203,14 @@ class Backward {
                            w * places_.chunk,
                            w == 0,
                            w == places_.window_chunks - 1 && first == 0};
+        expect_gradients(position);
         score_gradients(pair);
-        if (own_key) {
+        expect_gradients(position);
+        if (owns(key_position)) {
           key_gradients(pair);
         }
-        if (own_query) {
+        expect_gradients(position);
+        if (owns(position)) {
           query_gradients(pair);
         }
       }
@@ -308,37 +342,17 @@ class Backward {
   const Places& places_;
   const Slots& s_;
   DropoutFactors dropout_;
+  Range own_ = {};
+  int64_t known_from_ = 0;          // the first position of which dO.O is in the workspace
   int64_t transposed_ = INT64_MIN;  // whose queries the panels hold
+  int64_t expected_ = 0;            // rows of the chunk to be written that have been asked for
 };
-
-// dO.O of the team's share of all tokens.
-void output_products(const AttentionBackward& p, const Team& team) {
-  const Attention& a = p.a;
-  for (int64_t b = 0; b < a.batch; ++b) {
-    const int64_t length = a.sequences[b];
-    for (int64_t h = 0; h < a.heads; ++h) {
-      const Places places = places_of(a, b, h);
-      const Range own = team.share(length, kLanes);
-      for (int64_t t = own.from; t < own.to; t += kLanes) {
-        const float *x[kLanes], *y[kLanes];
-        const int64_t count = own.to - t < kLanes ? own.to - t : kLanes;
-        for (int64_t i = 0; i < kLanes; ++i) {
-          x[i] = i < count ? row_of(p.d_out, places, t + i) : nullptr;
-          y[i] = i < count ? row_of(p.out, places, t + i) : nullptr;
-        }
-        store_row_part(p.delta + cell_of(a, places, t), 0, count, row_products(x, y, a.size));
-      }
-    }
-  }
-}
 
 }  // namespace
 
 void attention_backward(rf_context& context, const AttentionBackward& p) {
   const Attention& a = p.a;
   run_attention<Slots>(context, a, [&](const Team& team, const Slots& slots) {
-    output_products(p, team);
-    team.barrier();
     for_heads(a, team, [&](const Places& places, Range positions) { Backward(p, places, slots).run(positions); });
     clear_behind(a, team, p.d_queries);
     clear_behind(a, team, p.d_values);

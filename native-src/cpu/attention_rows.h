@@ -79,32 +79,23 @@ static inline void transpose_panels(float* to, const float* from, int64_t pitch,
   }
 }
 
-// out[i] = x row i times y row i, for kLanes rows of which null ones give 0.
-RF_INLINE F row_products(const float* const* x, const float* const* y, int64_t size) {
+// out[i] = x row i times y row i, of tiles with a pitch whose ends are zero; reads and writes whole vectors.
+static inline void tile_row_products(float* out, const float* x, const float* y, int64_t pitch, int64_t count) {
   alignas(64) float parts[kLanes * kLanes];
   alignas(64) float turned[kLanes * kLanes];
-  for (int i = 0; i < kLanes; ++i) {
-    F total = {};
-    for (int64_t d = 0; x[i] != nullptr && d < size; d += kLanes) {
-      total = fma(load_row_part(x[i], d, size), load_row_part(y[i], d, size), total);
-    }
-    store(parts + i * kLanes, total);
-  }
-  transpose(turned, kLanes, parts, kLanes);
-  F total = {};
-  for (int i = 0; i < kLanes; ++i) total += load(turned + i * kLanes);
-  return total;
-}
-
-// The same for `count` rows of tiles with a pitch, whose ends are zero; writes whole vectors.
-static inline void tile_row_products(float* out, const float* x, const float* y, int64_t pitch, int64_t count) {
   for (int64_t first = 0; first < count; first += kLanes) {
-    const float* rows[2][kLanes];
     for (int64_t i = 0; i < kLanes; ++i) {
-      rows[0][i] = first + i < count ? x + (first + i) * pitch : nullptr;
-      rows[1][i] = y + (first + i) * pitch;
+      F total = {};
+      for (int64_t d = 0; d < pitch; d += kLanes) {
+        const int64_t at = (first + i) * pitch + d;
+        total = fma(load(x + at), load(y + at), total);
+      }
+      store(parts + i * kLanes, total);
     }
-    store(out + first, row_products(rows[0], rows[1], pitch));
+    transpose(turned, kLanes, parts, kLanes);
+    F total = {};
+    for (int i = 0; i < kLanes; ++i) total += load(turned + i * kLanes);
+    store(out + first, total);
   }
 }
 

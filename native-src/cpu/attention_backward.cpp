@@ -87,9 +87,9 @@ class Backward {
     }
     own_ = own;
     const int64_t per_round = places_.chunks / places_.rounds;
-    const bool alone = own.to - own.from == places_.chunks;
+    const bool all_rounds = places_.rounds > 1 && own.to - own.from == places_.chunks;
     // dO.O is known of every token after the first round: where the rounds are run one by one, or all by this thread.
-    known_from_ = own.from >= per_round ? INT64_MIN : alone ? per_round : INT64_MAX;
+    known_from_ = own.from >= per_round ? INT64_MIN : all_rounds ? per_round : INT64_MAX;
     const int64_t after = places_.window_chunks - 1 - places_.before;
     const int64_t first = own.from - after;
     for (int64_t position = first - places_.before; position < first + after; ++position) load_chunk(position);

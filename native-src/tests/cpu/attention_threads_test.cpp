@@ -26,9 +26,11 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const std::vector<float> poisoned(static_cast<size_t>(rows * width), poison);
   out.put(poisoned), dq.put(poisoned), dk.put(poisoned), dv.put(poisoned);
   lse.put(std::vector<float>(static_cast<size_t>(cells), poison));
-  Block workspace(device, std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
-                                   rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds,
-                                                                   RF_F32, c.heads, 0)));
+  const int64_t workspace_bytes =
+      std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
+               rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, RF_F32, c.heads, 0));
+  Block workspace(device, workspace_bytes);
+  ok(rf_fill(device.context, workspace.address, workspace_bytes / 4, RF_F32, 1, workspace_bytes / 4, poison), "rf_fill");
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
 #define ATTENTION                                                                                            \
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \

@@ -56,11 +56,6 @@ struct Window {
   }
 };
 
-// What the softmax of a panel of queries needs of a window.
-struct Softmax {
-  F high, sum;
-};
-
 class Forward {
  public:
   Forward(const AttentionForward& p, const Places& places, const Window& window)
@@ -143,7 +138,7 @@ class Forward {
     const int32_t* const tokens = w_.query_tokens + query;
     const int64_t rest = places_.chunk - query;
     const int64_t count = rest < kTileColumns ? rest : kTileColumns;
-    expect(p_.out, places_, tokens, count, a_.size);
+    expect_rows(p_.out, places_, tokens, count, a_.size);
     Softmax softmax[kTileVectors];
     if (a_.shared && !a_.causal) {
       scores<true>(query, first_key, softmax);
@@ -220,17 +215,10 @@ class Forward {
       old_lse[i] = first || tokens[i] < 0 ? nothing : p_.lse[cell_of(a_, places_, tokens[i])];
     }
     for (int v = 0; v < kTileVectors; ++v) {
-      const F sum = softmax[v].sum;
-      const F fresh = sum == 0.0f ? set(nothing) : softmax[v].high + log(sum);
-      const F old = load(old_lse + v * kLanes);
-      const F high = max(old, fresh);
-      const F base = high == nothing ? F{} : high;
-      const F total = exp(old - base) + exp(fresh - base);
-      const F all = high == nothing ? set(nothing) : high + log(total);
-      const F safe = all == nothing ? F{} : all;
-      store(lse + v * kLanes, all);
-      store(old_share + v * kLanes, exp(old - safe) * factor);
-      store(fresh_share + v * kLanes, sum == 0.0f ? F{} : (first ? set(1.0f) : exp(fresh - safe)) * factor / sum);
+      const Joined joined = join_round(load(old_lse + v * kLanes), softmax[v], first);
+      store(lse + v * kLanes, joined.lse);
+      store(old_share + v * kLanes, joined.old * factor);
+      store(fresh_share + v * kLanes, joined.fresh * factor);
     }
     float* rows[kTileColumns];
     for (int64_t i = 0; i < count; ++i) {

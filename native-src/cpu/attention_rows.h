@@ -29,7 +29,7 @@ constexpr int64_t kRowsAhead = 16;
 alignas(64) constexpr float kNoRow[kAttentionMaxSize] = {};
 
 // Asks for rows that are written soon.
-static inline void expect(const HeadRows& rows, const Places& p, const int32_t* tokens, int64_t count, int64_t size) {
+static inline void expect_rows(const HeadRows& rows, const Places& p, const int32_t* tokens, int64_t count, int64_t size) {
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t d = 0; tokens[i] >= 0 && d < size; d += 16) __builtin_prefetch(row_of(rows, p, tokens[i]) + d, 1, 2);
   }
@@ -67,13 +67,47 @@ static inline void gather(float* to, int64_t pitch, const HeadRows& rows, const 
   }
 }
 
+// transpose() of a whole square, where quarters of rows can be put together while they are loaded: half of the
+// exchanges of columns that registers alone would take.
+RF_INLINE void transpose_square(float* to, int64_t to_step, const float* from, int64_t from_step) {
+#if defined(__AVX512F__)
+#pragma GCC unroll 4
+  for (int64_t column = 0; column < kLanes; column += 4) {
+    __m512 quarter[4];
+#pragma GCC unroll 4
+    for (int64_t i = 0; i < 4; ++i) {
+      const float* const row = from + i * from_step + column;
+      quarter[i] = _mm512_castps128_ps512(_mm_loadu_ps(row));
+      quarter[i] = _mm512_mask_broadcast_f32x4(quarter[i], 0x00f0, _mm_loadu_ps(row + 4 * from_step));
+      quarter[i] = _mm512_mask_broadcast_f32x4(quarter[i], 0x0f00, _mm_loadu_ps(row + 8 * from_step));
+      quarter[i] = _mm512_mask_broadcast_f32x4(quarter[i], 0xf000, _mm_loadu_ps(row + 12 * from_step));
+    }
+    // With masks, for GCC 12 warns of the undefined operand that it gives to those without.
+    const auto pairs = [](__m512d a, __m512d b, bool high) {
+      return (F)(high ? _mm512_maskz_unpackhi_pd(0xff, a, b) : _mm512_maskz_unpacklo_pd(0xff, a, b));
+    };
+    const __m512d low[2] = {(__m512d)_mm512_maskz_unpacklo_ps(0xffff, quarter[0], quarter[1]),
+                            (__m512d)_mm512_maskz_unpacklo_ps(0xffff, quarter[2], quarter[3])};
+    const __m512d high[2] = {(__m512d)_mm512_maskz_unpackhi_ps(0xffff, quarter[0], quarter[1]),
+                             (__m512d)_mm512_maskz_unpackhi_ps(0xffff, quarter[2], quarter[3])};
+    float* const out = to + column * to_step;
+    store(out, pairs(low[0], low[1], false));
+    store(out + to_step, pairs(low[0], low[1], true));
+    store(out + 2 * to_step, pairs(high[0], high[1], false));
+    store(out + 3 * to_step, pairs(high[0], high[1], true));
+  }
+#else
+  transpose(to, to_step, from, from_step);
+#endif
+}
+
 // Panels of kTileColumns rows each, transposed: to[i / kTileColumns][d][i % kTileColumns] = from[i][d]. Reads whole
 // panels.
 static inline void transpose_panels(float* to, const float* from, int64_t pitch, int64_t count) {
   for (int64_t first = 0; first < count; first += kTileColumns) {
     for (int64_t i = 0; i < kTileColumns; i += kLanes) {
       for (int64_t d = 0; d < pitch; d += kLanes) {
-        transpose(to + first * pitch + d * kTileColumns + i, kTileColumns, from + (first + i) * pitch + d, pitch);
+        transpose_square(to + first * pitch + d * kTileColumns + i, kTileColumns, from + (first + i) * pitch + d, pitch);
       }
     }
   }
@@ -92,7 +126,7 @@ static inline void tile_row_products(float* out, const float* x, const float* y,
       }
       store(parts + i * kLanes, total);
     }
-    transpose(turned, kLanes, parts, kLanes);
+    transpose_square(turned, kLanes, parts, kLanes);
     F total = {};
     for (int i = 0; i < kLanes; ++i) total += load(turned + i * kLanes);
     store(out + first, total);
@@ -137,7 +171,7 @@ static inline void drop_factors(float* to, int64_t pitch, DropoutFactors& dropou
         const int64_t row = ((p.batch * a.heads + p.head) * a.rounds + round) * a.stride + token;
         store(rows + i * kLanes, load(dropout.from(row * window + from_key + k, kLanes)));
       }
-      transpose(turned, kLanes, rows, kLanes);
+      transpose_square(turned, kLanes, rows, kLanes);
       for (int64_t j = 0; j < kLanes && k + j < keys; ++j) store(to + (k + j) * pitch + q, load(turned + j * kLanes));
     }
   }

@@ -46,6 +46,29 @@ RF_INLINE F log(F x) {
   return fma(whole, set(0.693359375f), m + tail);
 }
 
+// What a softmax of one round has gathered: the largest score, and the sum of exp(score - largest).
+struct Softmax {
+  F high, sum;
+};
+
+// The log-sum-exp of all rounds so far, and what the results of the rounds before and the sum of this round are
+// multiplied with to get their mean.
+struct Joined {
+  F lse, old, fresh;
+};
+
+RF_INLINE Joined join_round(F old_lse, const Softmax& softmax, bool first) {
+  const float nothing = -__builtin_inff();
+  const F sum = softmax.sum;
+  const F fresh = sum == 0.0f ? set(nothing) : softmax.high + log(sum);
+  const F high = max(old_lse, fresh);
+  const F base = high == nothing ? F{} : high;
+  const F total = exp(old_lse - base) + exp(fresh - base);
+  const F all = high == nothing ? set(nothing) : high + log(total);
+  const F safe = all == nothing ? F{} : all;
+  return {all, exp(old_lse - safe), sum == 0.0f ? F{} : (first ? set(1.0f) : exp(fresh - safe)) / sum};
+}
+
 }  // namespace RF_ISA
 }  // namespace rf
 

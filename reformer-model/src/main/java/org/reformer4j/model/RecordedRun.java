@@ -141,12 +141,16 @@ public final class RecordedRun {
   /**
    * Runs the model.
    *
-   * @param gradients whether to add {@code grad.NAME} for every parameter; needs labels
+   * @param gradients whether to add {@code grad.NAME} for every parameter; needs a head and labels
    * @return {@code last_hidden_state} [B, S, 2D], {@code buckets.L} [B, H, R*S'] with round offsets
    *     as Hugging Face numbers them, and with a head what {@link ReformerModel#outputs} returns,
    *     {@code loss} [] included where there are labels
    */
   public Map<String, Output> run(boolean gradients) {
+    if (gradients && model.task() == Task.BASE) {
+      throw new IllegalArgumentException(
+          "gradients need a loss, and so a head: give a model that has one");
+    }
     Map<String, Output> outputs = new LinkedHashMap<>();
     ReformerConfig config = model.config();
     int b = batch.size();
@@ -171,6 +175,17 @@ public final class RecordedRun {
       }
     }
     return outputs;
+  }
+
+  /**
+   * Embeds the sequences, with a model of any task.
+   *
+   * @param how pooling and norm
+   * @return {@code embeddings} [B, 2D]
+   */
+  public Map<String, Output> embeddings(EmbeddingOptions how) {
+    float[] vectors = model.embeddings(batch, how, options);
+    return Map.of("embeddings", Output.of(vectors, batch.size(), 2L * model.config().hiddenSize()));
   }
 
   /**

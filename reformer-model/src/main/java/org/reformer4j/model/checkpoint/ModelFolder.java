@@ -8,8 +8,10 @@ import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Predicate;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
+import org.reformer4j.model.LoadReport;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ParameterSet;
 import org.reformer4j.model.ReformerConfig;
@@ -82,6 +84,32 @@ public final class ModelFolder {
     return weights.names().stream().anyMatch(name -> name.startsWith("lm_head."));
   }
 
+  /** Returns the names under which parameters are stored. */
+  public Set<String> names() {
+    return new LinkedHashSet<>(weights.names());
+  }
+
+  /**
+   * Reads what the model declared and the folder holds, as Hugging Face's {@code from_pretrained}
+   * does for another head; otherwise as {@link #loadInto(ParameterSet, Backend)}.
+   *
+   * @param parameters what the model declared; those that are missing keep their values
+   * @param backend where the values go
+   * @param mayBeMissing names of the head's parameters
+   * @return what is missing, and what the model has no place for
+   * @throws CheckpointException listing every other missing and every mis-shaped parameter
+   */
+  public LoadReport loadKnown(
+      ParameterSet parameters, Backend backend, Predicate<String> mayBeMissing) {
+    List<String> missing = new ArrayList<>();
+    for (Parameter parameter : parameters.all()) {
+      if (mayBeMissing.test(parameter.name()) && storedName(parameter.name()) == null) {
+        missing.add(parameter.name());
+      }
+    }
+    return new LoadReport(missing, load(parameters, backend, Set.copyOf(missing), true));
+  }
+
   /**
    * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
    * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
@@ -92,11 +120,20 @@ public final class ModelFolder {
    * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
    */
   public void loadInto(ParameterSet parameters, Backend backend) {
+    load(parameters, backend, Set.of(), false);
+  }
+
+  /** Returns what was not read, which is an error unless allowed. */
+  private List<String> load(
+      ParameterSet parameters, Backend backend, Set<String> left, boolean unreadAllowed) {
     List<String> problems = new ArrayList<>();
     Set<String> unread = new LinkedHashSet<>(weights.names());
     unread.removeIf(name -> MASK_BUFFERS.stream().anyMatch(name::endsWith));
     for (Parameter parameter : parameters.all()) {
       String stored = storedName(parameter.name());
+      if (left.contains(parameter.name())) {
+        continue;
+      }
       if (stored == null) {
         problems.add("missing " + parameter);
       } else {
@@ -118,7 +155,9 @@ public final class ModelFolder {
         problems.add(TIED_BIAS + " and " + BIAS + " should be the same tensor but differ");
       }
     }
-    unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+    if (!unreadAllowed) {
+      unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+    }
     if (!problems.isEmpty()) {
       throw new CheckpointException(
           folder.resolve(WEIGHTS)
@@ -130,9 +169,12 @@ public final class ModelFolder {
               + String.join("; ", problems));
     }
     for (Parameter parameter : parameters.all()) {
-      backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
+      if (!left.contains(parameter.name())) {
+        backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
+      }
     }
     parameters.refresh(backend);
+    return List.copyOf(unread);
   }
 
   /** Returns the name under which a parameter is stored, or null. */

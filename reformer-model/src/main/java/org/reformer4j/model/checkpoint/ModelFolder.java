@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
@@ -15,14 +16,14 @@ import org.reformer4j.model.ParameterSet;
 import org.reformer4j.model.ReformerConfig;
 
 /**
- * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and {@code
- * model.safetensors} under {@code state_dict} names.
+ * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and parameters
+ * under {@code state_dict} names, in one of the {@link WeightFiles}.
  */
 public final class ModelFolder {
   /** Name of the config file. */
   public static final String CONFIG = "config.json";
 
-  /** Name of the parameter file. */
+  /** Name of the parameter file that is written. */
   public static final String WEIGHTS = "model.safetensors";
 
   private static final String BASE_PREFIX = "reformer.";
@@ -39,26 +40,30 @@ public final class ModelFolder {
 
   private final Path folder;
   private final ReformerConfig config;
-  private final SafeTensors weights;
+  private final WeightFiles files;
+  private final StoredTensors weights;
 
-  private ModelFolder(Path folder, ReformerConfig config, SafeTensors weights) {
+  private ModelFolder(Path folder, ReformerConfig config, WeightFiles files) {
     this.folder = folder;
     this.config = config;
-    this.weights = weights;
+    this.files = files;
+    this.weights = files.open(folder);
   }
 
   /**
-   * Opens a folder and checks both files.
+   * Opens a folder and checks its files.
    *
    * @param folder where the files are
    * @throws CheckpointException if one is missing or damaged
    */
   public static ModelFolder open(Path folder) {
     List<String> missing = new ArrayList<>();
-    for (String name : List.of(CONFIG, WEIGHTS)) {
-      if (!Files.isRegularFile(folder.resolve(name))) {
-        missing.add(name);
-      }
+    if (!Files.isRegularFile(folder.resolve(CONFIG))) {
+      missing.add(CONFIG);
+    }
+    Optional<WeightFiles> files = WeightFiles.find(folder);
+    if (files.isEmpty()) {
+      missing.add(WEIGHTS + " (or another of " + WeightFiles.fileNames() + ")");
     }
     if (!missing.isEmpty()) {
       throw new CheckpointException(
@@ -68,8 +73,7 @@ public final class ModelFolder {
               + missing
               + ": give the folder that 'reformer train' or save_pretrained wrote");
     }
-    return new ModelFolder(
-        folder, ConfigJson.read(folder.resolve(CONFIG)), SafeTensors.open(folder.resolve(WEIGHTS)));
+    return new ModelFolder(folder, ConfigJson.read(folder.resolve(CONFIG)), files.orElseThrow());
   }
 
   /** Returns the config. */
@@ -121,7 +125,7 @@ public final class ModelFolder {
     unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
     if (!problems.isEmpty()) {
       throw new CheckpointException(
-          folder.resolve(WEIGHTS)
+          folder.resolve(files.fileName())
               + " does not fit "
               + CONFIG
               + " (architectures "

@@ -65,6 +65,16 @@ def main(what, version):
 
     clones = {k: v.detach().clone().contiguous() for k, v in tensors().items()}
     save_file(clones, "expected.safetensors", metadata={"format": "pt"})
+    for dtype in "float32", "float16", "bfloat16":
+        layout = {
+            "b.weight": numbers(3, 5),
+            "a": torch.tensor(2.71828),
+            "b.bias": torch.tensor([1e-6, -6.1e-5, 1 / 3, 65503.0]),
+            "c.10": numbers(0, 2),
+            "c.2": numbers(7),
+        }
+        layout = {k: v.to(getattr(torch, dtype)) for k, v in layout.items()}
+        save_file(layout, f"layout-{dtype}.safetensors", metadata={"format": "pt"})
     torch.save({"a": torch.zeros(2)}, "legacy.bin", _use_new_zipfile_serialization=False)
     torch.save({"a": torch.zeros(2), "b": Malicious()}, "malicious.bin")
     torch.save({"a": torch.zeros(2), "b": Hidden()}, "hidden.bin")

@@ -10,6 +10,7 @@ import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.checkpoint.ModelFolder;
+import org.reformer4j.model.checkpoint.WeightType;
 
 /**
  * A Reformer with the head of a {@link Task}, or without one: Hugging Face's ReformerModel,
@@ -91,7 +92,7 @@ public final class ReformerModel implements AutoCloseable {
   }
 
   /**
-   * Loads a folder in Hugging Face's format: {@code config.json} and {@code model.safetensors}.
+   * Loads a folder in Hugging Face's format: {@code config.json} and parameters.
    *
    * @param folder where the files are
    * @param backend where the model lives; stays open longer than the model
@@ -158,6 +159,17 @@ public final class ReformerModel implements AutoCloseable {
    */
   public void save(Path folder) {
     ModelFolder.save(folder, config, parameters, backend);
+  }
+
+  /**
+   * Saves the model as Hugging Face does, its parameters rounded to a type.
+   *
+   * @param folder made if it does not exist
+   * @param type of the stored parameters
+   * @throws CheckpointException if a file cannot be written, or a parameter exceeds the type
+   */
+  public void save(Path folder, WeightType type) {
+    ModelFolder.save(folder, config, parameters, backend, type);
   }
 
   /** Returns the shape of the model. */

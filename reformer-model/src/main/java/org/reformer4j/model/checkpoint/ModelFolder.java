@@ -7,7 +7,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Predicate;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
@@ -17,15 +20,18 @@ import org.reformer4j.model.ParameterSet;
 import org.reformer4j.model.ReformerConfig;
 
 /**
- * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and {@code
- * model.safetensors} under {@code state_dict} names.
+ * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and parameters
+ * under {@code state_dict} names, in one of the {@link WeightFiles}.
  */
 public final class ModelFolder {
   /** Name of the config file. */
   public static final String CONFIG = "config.json";
 
-  /** Name of the parameter file. */
+  /** Name of the parameter file that is written. */
   public static final String WEIGHTS = "model.safetensors";
+
+  /** Where a config says the type of the parameters: in all versions, and in those from 5 on. */
+  private static final List<String> TYPE_FIELDS = List.of("torch_dtype", "dtype");
 
   private static final String BASE_PREFIX = "reformer.";
   private static final String BIAS = "lm_head.bias";
@@ -41,26 +47,30 @@ public final class ModelFolder {
 
   private final Path folder;
   private final ReformerConfig config;
-  private final SafeTensors weights;
+  private final WeightFiles files;
+  private final StoredTensors weights;
 
-  private ModelFolder(Path folder, ReformerConfig config, SafeTensors weights) {
+  private ModelFolder(Path folder, ReformerConfig config, WeightFiles files) {
     this.folder = folder;
     this.config = config;
-    this.weights = weights;
+    this.files = files;
+    this.weights = files.open(folder);
   }
 
   /**
-   * Opens a folder and checks both files.
+   * Opens a folder and checks its files.
    *
    * @param folder where the files are
    * @throws CheckpointException if one is missing or damaged
    */
   public static ModelFolder open(Path folder) {
     List<String> missing = new ArrayList<>();
-    for (String name : List.of(CONFIG, WEIGHTS)) {
-      if (!Files.isRegularFile(folder.resolve(name))) {
-        missing.add(name);
-      }
+    if (!Files.isRegularFile(folder.resolve(CONFIG))) {
+      missing.add(CONFIG);
+    }
+    Optional<WeightFiles> files = WeightFiles.find(folder);
+    if (files.isEmpty()) {
+      missing.add(WEIGHTS + " (or another of " + WeightFiles.fileNames() + ")");
     }
     if (!missing.isEmpty()) {
       throw new CheckpointException(
@@ -70,8 +80,7 @@ public final class ModelFolder {
               + missing
               + ": give the folder that 'reformer train' or save_pretrained wrote");
     }
-    return new ModelFolder(
-        folder, ConfigJson.read(folder.resolve(CONFIG)), SafeTensors.open(folder.resolve(WEIGHTS)));
+    return new ModelFolder(folder, ConfigJson.read(folder.resolve(CONFIG)), files.orElseThrow());
   }
 
   /** Returns the config. */
@@ -160,7 +169,7 @@ public final class ModelFolder {
     }
     if (!problems.isEmpty()) {
       throw new CheckpointException(
-          folder.resolve(WEIGHTS)
+          folder.resolve(files.fileName())
               + " does not fit "
               + CONFIG
               + " (architectures "
@@ -193,7 +202,7 @@ public final class ModelFolder {
   }
 
   /**
-   * Writes both files, each beside its final place first, so that a crash leaves a readable folder.
+   * Writes both files, in float32.
    *
    * @param folder made if it does not exist
    * @param config the config
@@ -202,16 +211,52 @@ public final class ModelFolder {
    */
   public static void save(
       Path folder, ReformerConfig config, ParameterSet parameters, Backend backend) {
+    save(folder, config, parameters, backend, WeightType.FLOAT32);
+  }
+
+  /**
+   * Writes both files, each beside its final place first, so that a crash leaves a readable folder.
+   * Hugging Face's {@code from_pretrained} reads it.
+   *
+   * @param folder made if it does not exist
+   * @param config the config
+   * @param parameters the parameters
+   * @param backend where the values are
+   * @param type what the parameters are rounded to
+   * @throws CheckpointException if a file cannot be written, or a parameter exceeds the type
+   */
+  public static void save(
+      Path folder,
+      ReformerConfig config,
+      ParameterSet parameters,
+      Backend backend,
+      WeightType type) {
+    WeightsWriter writer = new WeightsWriter(type);
+    for (Parameter parameter : parameters.all()) {
+      writer.add(parameter.name(), parameter.shape(), () -> backend.download(parameter.value()));
+    }
+    makeFolder(folder);
+    ConfigJson.write(folder.resolve(CONFIG), withType(config, type));
+    writer.write(folder, WeightsWriter.ONE_FILE);
+  }
+
+  static void makeFolder(Path folder) {
     try {
       Files.createDirectories(folder);
     } catch (IOException e) {
       throw new CheckpointException("cannot make the folder " + folder + ": " + e.getMessage(), e);
     }
-    SafeTensorsWriter writer = new SafeTensorsWriter().metadata("format", "pt");
-    for (Parameter parameter : parameters.all()) {
-      writer.floats(parameter.name(), parameter.shape(), () -> backend.download(parameter.value()));
+  }
+
+  /** Returns a config that says the type; float32 need not be said where it was not before. */
+  static ReformerConfig withType(ReformerConfig config, WeightType type) {
+    Map<String, String> extra = new TreeMap<>(config.extra());
+    List<String> fields = new ArrayList<>(TYPE_FIELDS);
+    fields.retainAll(extra.keySet());
+    if (fields.isEmpty() && type != WeightType.FLOAT32) {
+      fields.add(TYPE_FIELDS.get(0));
     }
-    ConfigJson.write(folder.resolve(CONFIG), config);
-    writer.write(folder.resolve(WEIGHTS));
+    fields.forEach(field -> extra.put(field, '"' + type.label() + '"'));
+    return config.toBuilder().extra(extra).build();
   }
 }

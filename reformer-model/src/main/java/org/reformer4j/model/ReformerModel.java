@@ -1,8 +1,6 @@
 package org.reformer4j.model;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.DType;
@@ -37,13 +35,7 @@ public final class ReformerModel implements AutoCloseable {
     this.backend = backend;
     this.precision = precision;
     this.embeddings = new Embeddings(config, "reformer.embeddings.", parameters);
-    List<Branch> branches = new ArrayList<>();
-    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      String prefix = "reformer.encoder.layers." + layer + ".";
-      branches.add(new AttentionBranch(config, layer, prefix + "attention.", parameters));
-      branches.add(new FeedForwardBranch(config, layer, prefix + "feed_forward.", parameters));
-    }
-    this.stack = new ReversibleStack(branches);
+    this.stack = ReversibleStack.of(config, "reformer.encoder.layers.", parameters);
     this.norm = new FinalNorm(config, "reformer.encoder.layer_norm.", parameters);
     this.head = withHead ? new LmHead(config, norm, parameters) : null;
     this.scope = backend.scope("model");

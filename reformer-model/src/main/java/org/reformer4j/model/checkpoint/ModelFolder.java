@@ -32,8 +32,8 @@ public final class ModelFolder {
   private static final List<String> TYPE_FIELDS = List.of("torch_dtype", "dtype");
 
   private static final String BASE_PREFIX = "reformer.";
-  private static final String BIAS = "lm_head.bias";
-  private static final String TIED_BIAS = "lm_head.decoder.bias";
+  static final String BIAS = "lm_head.bias";
+  static final String TIED_BIAS = "lm_head.decoder.bias";
 
   /** Constants that old checkpoints store in every attention layer. */
   private static final List<String> MASK_BUFFERS =
@@ -86,24 +86,30 @@ public final class ModelFolder {
     return config;
   }
 
+  /** Returns under which names the parameters are stored. */
+  public WeightFiles files() {
+    return files;
+  }
+
+  /** Returns the stored parameters. */
+  public StoredTensors weights() {
+    return weights;
+  }
+
   /** Returns whether the parameters of a language-model head are there. */
   public boolean hasLmHead() {
     return weights.names().stream().anyMatch(name -> name.startsWith("lm_head."));
   }
 
   /**
-   * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
-   * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
-   * are ignored.
+   * Returns every missing, unexpected and mis-shaped parameter, in words.
    *
    * @param parameters what the model declared
-   * @param backend where the values go
-   * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
    */
-  public void loadInto(ParameterSet parameters, Backend backend) {
+  public List<String> discrepancies(ParameterSet parameters) {
     List<String> problems = new ArrayList<>();
     Set<String> unread = new LinkedHashSet<>(weights.names());
-    unread.removeIf(name -> MASK_BUFFERS.stream().anyMatch(name::endsWith));
+    unread.removeIf(ModelFolder::isMaskConstant);
     for (Parameter parameter : parameters.all()) {
       String stored = storedName(parameter.name());
       if (stored == null) {
@@ -128,6 +134,20 @@ public final class ModelFolder {
       }
     }
     unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+    return problems;
+  }
+
+  /**
+   * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
+   * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
+   * are ignored.
+   *
+   * @param parameters what the model declared
+   * @param backend where the values go
+   * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
+   */
+  public void loadInto(ParameterSet parameters, Backend backend) {
+    List<String> problems = discrepancies(parameters);
     if (!problems.isEmpty()) {
       throw new CheckpointException(
           folder.resolve(files.fileName())
@@ -142,6 +162,11 @@ public final class ModelFolder {
       backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
     }
     parameters.refresh(backend);
+  }
+
+  /** Returns whether a tensor is a constant of old checkpoints, which means nothing here. */
+  static boolean isMaskConstant(String name) {
+    return MASK_BUFFERS.stream().anyMatch(name::endsWith);
   }
 
   /** Returns the name under which a parameter is stored, or null. */

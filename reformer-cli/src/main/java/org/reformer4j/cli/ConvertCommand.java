@@ -50,7 +50,8 @@ final class ConvertCommand implements Callable<Integer> {
       names = "--dtype",
       paramLabel = "TYPE",
       description =
-          "Round the parameters to float32, float16 or bfloat16 (default: the type they have).")
+          "Round the parameters to float32, float16 or bfloat16 (default: the type they have, or"
+              + " float32 if they have several).")
   private WeightType type;
 
   @Option(

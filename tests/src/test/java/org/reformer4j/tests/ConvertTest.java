@@ -28,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.Bfloat16;
+import org.reformer4j.api.Shape;
 import org.reformer4j.cli.Main;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ModelOutline;
@@ -35,8 +36,10 @@ import org.reformer4j.model.Parameter;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.SafeTensors;
+import org.reformer4j.model.checkpoint.SafeTensorsWriter;
 import org.reformer4j.model.checkpoint.StoredTensors;
 import org.reformer4j.model.checkpoint.WeightFiles;
+import org.reformer4j.model.checkpoint.WeightType;
 
 /** The commands convert and inspect, on folders that Hugging Face wrote. */
 class ConvertTest {
@@ -182,6 +185,31 @@ class ConvertTest {
           stored.floats("lm_head.bias"),
           backend.download(model.parameters().find("lm_head.bias").value()));
     }
+  }
+
+  /** Hugging Face itself saves models in bfloat16 with single tensors of float32. */
+  @Test
+  void severalTypesBecomeFloat32() throws IOException {
+    Path source = Files.createDirectories(folder.resolve("source"));
+    Files.copy(torchModel.resolve("config.json"), source.resolve("config.json"));
+    Path file = source.resolve("model.safetensors");
+    new SafeTensorsWriter()
+        .floats("a", Shape.of(1), WeightType.BFLOAT16, () -> new float[] {1.5f})
+        .floats("b", Shape.of(1), () -> new float[] {0.1f})
+        .write(file);
+    Path target = folder.resolve("target");
+    succeed("convert", source, target);
+    SafeTensors stored = SafeTensors.open(target.resolve("model.safetensors"));
+    assertEquals("F32", stored.entry("a").dtype());
+    assertSame(SafeTensors.open(file), stored);
+    new SafeTensorsWriter().doubles("d", Shape.of(1), () -> new double[] {0.1}).write(file);
+    Result refused = run("convert", source, folder.resolve("next"));
+    assertEquals(2, refused.code());
+    assertTrue(refused.err().contains("'d' is of F64"), refused.err());
+    succeed("convert", source, folder.resolve("next"), "--dtype", "float32");
+    new SafeTensorsWriter().longs("i", Shape.of(1), () -> new long[] {1}).write(file);
+    Result integers = run("convert", source, folder.resolve("last"), "--dtype", "float32");
+    assertTrue(integers.err().contains("'i' of I64 is no parameter"), integers.err());
   }
 
   @Test

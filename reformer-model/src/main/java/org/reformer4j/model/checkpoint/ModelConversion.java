@@ -6,10 +6,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.TreeSet;
 import org.reformer4j.api.CheckpointException;
 
 /**
@@ -38,8 +38,8 @@ public final class ModelConversion {
    *
    * @param from a model folder in any of the formats of {@link WeightFiles}
    * @param to where to; made if it does not exist, and must hold no model
-   * @param type what the parameters are rounded to; empty to keep the type, which then all must
-   *     share
+   * @param type what the parameters are rounded to; empty for the type that all have, or float32 if
+   *     they have several
    * @param mostBytes data bytes of a file at most
    * @return the names of the written files
    * @throws CheckpointException if a file is missing, damaged or cannot be written, if the
@@ -102,18 +102,24 @@ public final class ModelConversion {
     return names;
   }
 
+  /** Returns the type of all, or float32, which holds the others exactly. */
   private static WeightType commonType(Path from, StoredTensors weights, List<String> names) {
-    Set<String> dtypes = new TreeSet<>();
-    names.forEach(name -> dtypes.add(weights.entry(name).dtype()));
-    Optional<WeightType> type =
-        dtypes.size() == 1 ? WeightType.of(weights.entry(names.get(0))) : Optional.empty();
-    return type.orElseThrow(
-        () ->
-            new CheckpointException(
-                from
-                    + " has parameters of "
-                    + dtypes
-                    + ", which cannot be kept; choose float32, float16 or bfloat16"));
+    Set<WeightType> types = EnumSet.noneOf(WeightType.class);
+    for (String name : names) {
+      types.add(
+          WeightType.of(weights.entry(name))
+              .orElseThrow(
+                  () ->
+                      new CheckpointException(
+                          from
+                              + ": tensor "
+                              + Problems.quote(name)
+                              + " is of "
+                              + weights.entry(name).dtype()
+                              + ", which a model does not keep; choose float32, float16 or"
+                              + " bfloat16 (--dtype)")));
+    }
+    return types.size() == 1 ? types.iterator().next() : WeightType.FLOAT32;
   }
 
   private static void copy(Path from, Path to) {

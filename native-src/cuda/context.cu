@@ -96,6 +96,9 @@ int rf_context_create(int device, rf_context** out) {
     error = cudaErrorNoKernelImageForDevice;
   }
   if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&context->processors, cudaDevAttrMultiProcessorCount, device);
+  }
+  if (error == cudaSuccess) {
     error = cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking);
   }
   if (error == cudaSuccess) {

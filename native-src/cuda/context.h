@@ -14,6 +14,7 @@ constexpr int64_t kStagingBytes = 4 << 20;  // of a slot
 
 struct rf_context {
   int device;
+  int processors = 0;  // multiprocessors of the device
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   // Pinned slots that uploads go through, in turn; an event each: its last copy. Made when first used.

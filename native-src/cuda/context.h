@@ -7,6 +7,7 @@
 
 namespace rf {
 
+constexpr int kUnknownCache = 32 << 20;  // where a device does not say
 constexpr int kStagingSlots = 2;
 constexpr int64_t kStagingBytes = 4 << 20;  // of a slot
 
@@ -15,12 +16,16 @@ constexpr int64_t kStagingBytes = 4 << 20;  // of a slot
 struct rf_context {
   int device;
   int processors = 0;  // multiprocessors of the device
+  int cache = 0;       // bytes of its L2 cache
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   // Pinned slots that uploads go through, in turn; an event each: its last copy. Made when first used.
   char* staging = nullptr;
   cudaEvent_t copied[rf::kStagingSlots] = {};
   int next_slot = 0;
+  // Of the stopwatch; made when first used.
+  cudaEvent_t started = nullptr;
+  cudaEvent_t stopped = nullptr;
 };
 
 namespace rf {

@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 3
+#define RF_ABI_VERSION 4
 
 #ifdef __cplusplus
 extern "C" {
@@ -88,10 +88,17 @@ RF_EXPORT void* rf_context_stream(rf_context* context);
 // How many threads of the host share the work, the calling one included; at first all processors that the
 // process may use. No result depends on it. Of the CPU library; CUDA takes any number and ignores it.
 RF_EXPORT int rf_context_threads(rf_context* context, int threads);
+// Bytes of the cache in front of the device's memory, for callers who can keep an intermediate result there;
+// 0 where chunks of work need not heed it, as with the CPU library.
+RF_EXPORT int64_t rf_context_cache(rf_context* context);
 // "NVIDIA H100 80GB HBM3, sm_90, driver 13.0"; text has capacity bytes and ends with 0.
 RF_EXPORT int rf_context_describe(rf_context* context, char* text, int capacity);
 // Waits for everything queued and returns the first error of it.
 RF_EXPORT int rf_synchronize(rf_context* context);
+// Starts a stopwatch of the device behind everything queued; the second waits for all that was queued since and
+// says how many seconds the device took for it, by its own clock. There is one per context.
+RF_EXPORT int rf_timer_start(rf_context* context);
+RF_EXPORT int rf_timer_stop(rf_context* context, double* seconds);
 
 // ---- memory -----------------------------------------------------------------------------------
 

@@ -103,13 +103,7 @@ final class AttentionKernels {
         device
             .kernels()
             .rf_attention_workspace(
-                all.batch(),
-                all.stride(),
-                spec.heads(),
-                spec.headSize(),
-                in.rounds(),
-                group,
-                fast);
+                all.batch(), all.stride(), spec.heads(), spec.headSize(), in.rounds(), group, fast);
     long workspace = memory.workspace(bytes);
     int status =
         device

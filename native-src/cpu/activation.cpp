@@ -7,19 +7,10 @@
 // Determinism  a column sum is one chain over the rows, from what is there on: the bits of the reference,
 //              whatever the chunks.
 // Reference    org.reformer4j.reference.FeedForward, Activations, Erf
-#include "activation_functions.h"
+#include "activation_rows.h"
 #include "context.h"
-#include "dropout.h"
 
 namespace rf {
-
-struct Activation {
-  Matrix hidden, slope, x;
-  const float* bias;
-  int function;
-  int64_t rows, columns;
-  Dropout dropout;
-};
 
 struct ActivationBackward {
   Matrix dx, dhidden, slope;
@@ -31,55 +22,11 @@ RF_DECLARE_KERNEL(activation, Activation)
 RF_DECLARE_KERNEL(activation_backward, ActivationBackward)
 
 namespace RF_ISA {
-namespace {
-
-template <int FUNCTION, bool SLOPE>
-void segment(const Activation& p, int64_t row, int64_t first, int64_t end, const float* factors) {
-  for (int64_t column = first; column < end; column += kLanes) {
-    const F factor = load(factors + (column - first));
-    const F x = load_elements(p.x, row, column, p.columns) + load_row(p.bias, column, p.columns);
-    const Activated a = activate<FUNCTION>(x * factor);
-    store_elements(p.hidden, row, column, p.columns, a.value);
-    if (SLOPE) {
-      store_elements(p.slope, row, column, p.columns, a.slope * factor);
-    }
-  }
-}
-
-template <int FUNCTION>
-void rows_of(const Activation& p, Range rows) {
-  DropoutFactors dropout(p.dropout);
-  for (int64_t row = rows.from; row < rows.to; ++row) {
-    for (int64_t first = 0; first < p.columns; first += kSegment) {
-      const int64_t end = first + kSegment < p.columns ? first + kSegment : p.columns;
-      const float* const factors = dropout.from((p.dropout.first_row + row) * p.columns + first, end - first);
-      if (p.slope.data != nullptr) {
-        segment<FUNCTION, true>(p, row, first, end, factors);
-      } else {
-        segment<FUNCTION, false>(p, row, first, end, factors);
-      }
-    }
-  }
-}
-
-}  // namespace
 
 void activation(rf_context& context, const Activation& p) {
   // Some thirty operations an element.
   parallel(context, p.rows * p.columns, kElementGrain / 8, [&](const Team& team) {
-    const Range rows = team.share(p.rows);
-    switch (p.function) {
-      case RF_RELU:
-        return rows_of<RF_RELU>(p, rows);
-      case RF_GELU:
-        return rows_of<RF_GELU>(p, rows);
-      case RF_GELU_NEW:
-        return rows_of<RF_GELU_NEW>(p, rows);
-      case RF_SILU:
-        return rows_of<RF_SILU>(p, rows);
-      default:
-        return rows_of<RF_TANH>(p, rows);
-    }
+    activate_rows(p, team.share(p.rows));
   });
 }
 

@@ -42,11 +42,11 @@ typedef uint16_t H __attribute__((vector_size(2 * kLanes)));
 
 RF_INLINE F from_bf16(H half) { return bits<F>(__builtin_convertvector(half, U) << 16); }
 
-// Rounds to nearest, ties to even; NaN becomes the quiet NaN.
+// Rounds to nearest, ties to even; NaN becomes 0x7fff, as in the other backends.
 RF_INLINE H to_bf16(F x) {
   const U u = bits<U>(x);
   const U rounded = (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
-  return __builtin_convertvector(x == x ? rounded : U{} + 0x7fc0u, H);
+  return __builtin_convertvector(x == x ? rounded : U{} + 0x7fffu, H);
 }
 
 // Elements column .. column + kLanes - 1 of a row; what lies behind `columns` reads as 0.

@@ -9,25 +9,11 @@
 //              alpha * a: the bits of the reference, whatever M, N, the blocks and the threads.
 // Reference    org.reformer4j.reference.Gemm
 // Measured     docs/benchmarks.md
-#include "context.h"
+#include "gemm.h"
+
 #include "gemm_tile.h"
 
 namespace rf {
-
-struct Gemm {
-  float* c;
-  int64_t c_stride;
-  const float* a;
-  int64_t a_stride;
-  bool transpose_a;
-  const float* b;
-  int64_t b_stride;
-  bool transpose_b;
-  float alpha, beta;
-  int64_t rows, columns, terms;
-};
-
-RF_DECLARE_KERNEL(gemm, Gemm)
 
 namespace RF_ISA {
 namespace {

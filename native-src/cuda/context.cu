@@ -261,6 +261,25 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
   return status;
 }
 
+int rf_multiply_adds(rf_context*, int64_t, double*) { return RF_STATUS_UNSUPPORTED; }
+
+int64_t rf_feed_forward_workspace(rf_context*, int64_t, int64_t) { return 0; }
+
+int rf_feed_forward(rf_context*, float*, int64_t, const float*, int64_t, const float*, int64_t, const float*,
+                    const float*, int64_t, int, int64_t, int64_t, int64_t, uint64_t, uint32_t, uint32_t, uint32_t,
+                    float, int64_t, void*) {
+  return RF_STATUS_UNSUPPORTED;
+}
+
+int64_t rf_feed_forward_backward_workspace(rf_context*, int64_t, int64_t, int64_t) { return 0; }
+
+int rf_feed_forward_backward(rf_context*, float*, int64_t, float*, int64_t, float*, int64_t, float*, float*, int64_t,
+                             const float*, int64_t, const float*, int64_t, const float*, int64_t, const float*,
+                             const float*, int64_t, int, int64_t, int64_t, int64_t, int64_t, uint64_t, uint32_t,
+                             uint32_t, uint32_t, float, int64_t, void*) {
+  return RF_STATUS_UNSUPPORTED;
+}
+
 int rf_gemm(rf_context*, float*, int64_t, const float*, int64_t, int, const float*, int64_t, int, float,
             float, int64_t, int64_t, int64_t) {
   return RF_STATUS_UNSUPPORTED;

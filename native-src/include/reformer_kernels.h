@@ -136,6 +136,12 @@ RF_EXPORT int rf_gemm(rf_context* context, float* c, int64_t c_stride, const flo
                       int transpose_b, float alpha, float beta, int64_t rows, int64_t columns,
                       int64_t terms);
 
+// Independent fused multiply-adds in registers on all threads, `rounds` times a handful a thread: whoever takes
+// the time knows the peak. Of the CPU library; CUDA gives RF_STATUS_UNSUPPORTED.
+//
+// operations: how many there were, a multiply-add as two
+RF_EXPORT int rf_multiply_adds(rf_context* context, int64_t rounds, double* operations);
+
 // ---- reversible residual streams and layer norm -------------------------------------------------
 
 // acc += sign * dropout(y + bias), then out = LayerNorm(acc) * gain + norm_bias: the fused
@@ -180,6 +186,28 @@ RF_EXPORT int rf_residual_backward(rf_context* context, void* acc, int64_t acc_s
                                    void* workspace);
 
 // ---- feed-forward -------------------------------------------------------------------------------
+
+// out = act(dropout(x W1^T + b1)) W2^T in one pass over the rows. Of the CPU library; CUDA, where cuBLASLt does
+// the products, gives RF_STATUS_UNSUPPORTED, and workspaces of 0 bytes.
+//
+// out, x [N, D]; w1 [F, D]; b1 [F]; w2 [D, F], all RF_F32; function: one of rf_function; the mask is [N, F]
+// rows, hidden, inner: N, D, F; out shares no memory with the others
+RF_EXPORT int64_t rf_feed_forward_workspace(rf_context* context, int64_t hidden, int64_t inner);
+RF_EXPORT int rf_feed_forward(rf_context* context, float* out, int64_t out_stride, const float* x,
+                              int64_t x_stride, const float* w1, int64_t w1_stride, const float* b1,
+                              const float* w2, int64_t w2_stride, int function, int64_t rows,
+                              int64_t hidden, int64_t inner, RF_DROPOUT, void* workspace);
+
+// Its gradient, with hidden values computed again, `chunk` rows at a time: dx = , dw1, db1, dw2 += ; also out,
+// unless it is null. out may be d_out, and dx may be x.
+RF_EXPORT int64_t rf_feed_forward_backward_workspace(rf_context* context, int64_t chunk,
+                                                     int64_t hidden, int64_t inner);
+RF_EXPORT int rf_feed_forward_backward(
+    rf_context* context, float* out, int64_t out_stride, float* dx, int64_t dx_stride, float* dw1,
+    int64_t dw1_stride, float* db1, float* dw2, int64_t dw2_stride, const float* d_out,
+    int64_t d_out_stride, const float* x, int64_t x_stride, const float* w1, int64_t w1_stride,
+    const float* b1, const float* w2, int64_t w2_stride, int function, int64_t rows, int64_t hidden,
+    int64_t inner, int64_t chunk, RF_DROPOUT, void* workspace);
 
 // Between the two products: hidden = act(u) with u = dropout(x + bias), and the slope of that in x.
 //

@@ -34,12 +34,17 @@
   X(rf_download)                       \
   X(rf_copy)                           \
   X(rf_fill)                           \
+  X(rf_multiply_adds)                  \
   X(rf_gemm)                           \
   X(rf_residual_norm)                  \
   X(rf_layer_norm_backward_workspace)  \
   X(rf_layer_norm_backward)            \
   X(rf_residual_backward_workspace)    \
   X(rf_residual_backward)              \
+  X(rf_feed_forward_workspace)         \
+  X(rf_feed_forward)                   \
+  X(rf_feed_forward_backward_workspace) \
+  X(rf_feed_forward_backward)          \
   X(rf_activation)                     \
   X(rf_activation_backward_workspace)  \
   X(rf_activation_backward)            \

@@ -17,6 +17,17 @@ public interface Backend extends Memory, Kernels, AutoCloseable {
   String description();
 
   /**
+   * Does nothing but independent multiply-adds of floats in registers on all threads, so that
+   * whoever takes the time knows the peak of the device.
+   *
+   * @param rounds how often a thread does a handful of them
+   * @return the operations done, a multiply-add as two; 0 where the backend does not offer it
+   */
+  default double multiplyAdds(long rounds) {
+    return 0;
+  }
+
+  /**
    * Says by which kernels this attention would be computed: {@code generic} takes every shape,
    * other names are a backend's own. For reports; results do not depend on it beyond rounding.
    *

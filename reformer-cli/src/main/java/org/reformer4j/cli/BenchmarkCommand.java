@@ -180,6 +180,7 @@ final class BenchmarkCommand implements Callable<Integer> {
       List<Integer> tokens) {
     BenchmarkProducts products =
         new BenchmarkProducts(backend, model.precision.activations(), timer, report);
+    products.peak();
     products.square(edge);
     if (what.contains(BenchmarkPart.GEMM)) {
       int d = config.hiddenSize();

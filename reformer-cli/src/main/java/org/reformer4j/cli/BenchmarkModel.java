@@ -2,6 +2,7 @@ package org.reformer4j.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
@@ -35,6 +36,14 @@ final class BenchmarkModel {
       paramLabel = "F",
       description = "Feed-forward size (default: four times the hidden size).")
   Integer feedForward;
+
+  @Option(
+      names = "--activation",
+      paramLabel = "NAME",
+      defaultValue = "relu",
+      description =
+          "Of the feed-forward: relu, gelu, gelu_new, silu or tanh (default: ${DEFAULT-VALUE}).")
+  String activation;
 
   @Option(
       names = "--layers",
@@ -98,6 +107,7 @@ final class BenchmarkModel {
         .attentionHeadSize(headSize)
         .feedForwardSize(feedForward == null ? 4 * hidden : feedForward)
         .vocabSize(vocabulary)
+        .hiddenAct(Activation.fromConfigName(activation))
         .isDecoder(true)
         .axialPosEmbds(true)
         .axialPosShape(List.of(rows, positions / rows))

@@ -11,8 +11,12 @@ import org.reformer4j.api.TensorScope;
  * exist only where they are asked for.
  */
 final class LmHead implements Head {
-  /** Rows of a chunk where the config asks for none. */
-  private static final int DEFAULT_CHUNK_ROWS = 1024;
+  /**
+   * Rows whose gradients go through the final norm at once, whatever the chunk: its sums over rows
+   * are rounded once a call, and no chunk size may change a bit. Also the rows of a chunk where the
+   * config asks for none.
+   */
+  static final int BLOCK_ROWS = 1024;
 
   private final FinalNorm norm;
   private final Parameter weight;
@@ -33,7 +37,8 @@ final class LmHead implements Head {
 
   /** Returns the rows whose logits exist at once. */
   static int chunkRows(ReformerConfig config) {
-    return config.chunkSizeLmHead() == 0 ? DEFAULT_CHUNK_ROWS : config.chunkSizeLmHead();
+    int chunk = config.chunkSizeLmHead();
+    return chunk == 0 ? BLOCK_ROWS : Math.min(chunk, BLOCK_ROWS);
   }
 
   /**
@@ -70,32 +75,51 @@ final class LmHead implements Head {
 
   private double run(Tensor dStreams, Tensor streams, Tensor targets, float scale, Pass pass) {
     Backend backend = pass.backend();
-    double sum = 0;
     Tensor flatTargets = targets.reshape(targets.elements(), 1);
-    for (long from = 0; from < streams.rows(); from += chunkRows) {
-      long count = Math.min(chunkRows, streams.rows() - from);
-      Tensor rows = streams.rows(from, count);
+    double sum = 0;
+    for (long first = 0; first < streams.rows(); first += BLOCK_ROWS) {
+      long count = Math.min(BLOCK_ROWS, streams.rows() - first);
+      Tensor rows = streams.rows(first, count);
+      Tensor labels = flatTargets.rows(first, count);
       try (TensorScope scope = backend.scope("lm-head")) {
-        Tensor hidden = norm.forward(rows, from, scope, pass);
+        if (dStreams == null) {
+          sum += chunks(null, rows, labels, first, scale, pass);
+        } else {
+          Tensor dHidden = scope.allocate(DType.F32, count, streams.columns());
+          sum += chunks(dHidden, rows, labels, first, scale, pass);
+          norm.backward(dStreams.rows(first, count), dHidden, rows, first, pass);
+        }
+      }
+    }
+    return sum;
+  }
+
+  /** Losses of a block of rows, a chunk at a time, and where asked for the norm's gradient. */
+  private double chunks(
+      Tensor dHidden, Tensor block, Tensor labels, long firstRow, float scale, Pass pass) {
+    Backend backend = pass.backend();
+    double sum = 0;
+    for (long from = 0; from < block.rows(); from += chunkRows) {
+      long count = Math.min(chunkRows, block.rows() - from);
+      try (TensorScope scope = backend.scope("chunk")) {
+        Tensor hidden = norm.forward(block.rows(from, count), firstRow + from, scope, pass);
         Tensor logits = scope.allocate(DType.F32, count, weight.shape().dim(0));
         Tensor losses = scope.allocate(DType.F32, count);
         project(logits, hidden, backend);
         backend.crossEntropy(
             losses,
-            dStreams == null ? null : logits,
+            dHidden == null ? null : logits,
             logits,
-            flatTargets.rows(from, count),
+            labels.rows(from, count),
             Batch.IGNORE,
             scale);
         for (float loss : backend.download(losses)) {
           sum += loss;
         }
-        if (dStreams != null) {
+        if (dHidden != null) {
           backend.biasGradient(bias.gradient(), logits);
-          Tensor dHidden = scope.allocate(DType.F32, count, hidden.columns());
           Tensor dLogits = pass.activation(logits, scope);
-          Projection.backward(backend, dHidden, 0f, dLogits, hidden, weight);
-          norm.backward(dStreams.rows(from, count), dHidden, rows, from, pass);
+          Projection.backward(backend, dHidden.rows(from, count), 0f, dLogits, hidden, weight);
         }
       }
     }

@@ -147,7 +147,10 @@ final class MemoryPlan {
       long sorting = Float.BYTES * (rows * heads * rounds + w * rounds * hash.rotationColumns());
       long chunk = Math.min(FeedForwardBranch.chunkRows(config), rows);
       long feedForward = rows * e * 4 * d + chunk * Float.BYTES * 3 * f;
-      long head = Math.min(LmHead.chunkRows(config), rows) * Float.BYTES * (4 * d + v + 1);
+      long head =
+          Float.BYTES
+              * (Math.min(LmHead.BLOCK_ROWS, rows) * 2 * d
+                  + Math.min(LmHead.chunkRows(config), rows) * (2 * d + v + 1));
       if (activations != DType.F32) {
         // The rounded gradient of the logits, and the norm before dropout.
         head += Math.min(LmHead.chunkRows(config), rows) * (e * v + Float.BYTES * 2 * d);

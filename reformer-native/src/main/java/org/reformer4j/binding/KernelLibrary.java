@@ -121,6 +121,9 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long columns,
       float value);
 
+  public native int rf_multiply_adds(
+      @Cast("rf_context*") long context, @Cast("int64_t") long rounds, double[] operations);
+
   public native int rf_gemm(
       @Cast("rf_context*") long context,
       @Cast("float*") long c,
@@ -211,6 +214,71 @@ public final class KernelLibrary extends Pointer {
       float dropoutScale,
       @Cast("int64_t") long dropoutFirstRow,
       @Cast("int32_t*") long overflow,
+      @Cast("void*") long workspace);
+
+  public native @Cast("int64_t") long rf_feed_forward_workspace(
+      @Cast("rf_context*") long context, @Cast("int64_t") long hidden, @Cast("int64_t") long inner);
+
+  public native int rf_feed_forward(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long out,
+      @Cast("int64_t") long outStride,
+      @Cast("const float*") long x,
+      @Cast("int64_t") long xStride,
+      @Cast("const float*") long w1,
+      @Cast("int64_t") long w1Stride,
+      @Cast("const float*") long b1,
+      @Cast("const float*") long w2,
+      @Cast("int64_t") long w2Stride,
+      int function,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long hidden,
+      @Cast("int64_t") long inner,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int64_t") long dropoutFirstRow,
+      @Cast("void*") long workspace);
+
+  public native @Cast("int64_t") long rf_feed_forward_backward_workspace(
+      @Cast("rf_context*") long context,
+      @Cast("int64_t") long chunk,
+      @Cast("int64_t") long hidden,
+      @Cast("int64_t") long inner);
+
+  public native int rf_feed_forward_backward(
+      @Cast("rf_context*") long context,
+      @Cast("float*") long out,
+      @Cast("int64_t") long outStride,
+      @Cast("float*") long dx,
+      @Cast("int64_t") long dxStride,
+      @Cast("float*") long dw1,
+      @Cast("int64_t") long dw1Stride,
+      @Cast("float*") long db1,
+      @Cast("float*") long dw2,
+      @Cast("int64_t") long dw2Stride,
+      @Cast("const float*") long dOut,
+      @Cast("int64_t") long dOutStride,
+      @Cast("const float*") long x,
+      @Cast("int64_t") long xStride,
+      @Cast("const float*") long w1,
+      @Cast("int64_t") long w1Stride,
+      @Cast("const float*") long b1,
+      @Cast("const float*") long w2,
+      @Cast("int64_t") long w2Stride,
+      int function,
+      @Cast("int64_t") long rows,
+      @Cast("int64_t") long hidden,
+      @Cast("int64_t") long inner,
+      @Cast("int64_t") long chunk,
+      @Cast("uint64_t") long dropoutSeed,
+      @Cast("uint32_t") int dropoutStep,
+      @Cast("uint32_t") int dropoutStream,
+      @Cast("uint32_t") int dropoutThreshold,
+      float dropoutScale,
+      @Cast("int64_t") long dropoutFirstRow,
       @Cast("void*") long workspace);
 
   public native int rf_activation(

@@ -13,6 +13,19 @@ import org.reformer4j.binding.LibraryException;
 public final class CpuBackendProvider implements BackendProvider {
   static final String NAME = "cpu";
 
+  private static final KernelBackend.Parts PARTS =
+      new KernelBackend.Parts() {
+        @Override
+        public Products products(Device device, DeviceMemory memory) {
+          return new CpuProducts(device, memory);
+        }
+
+        @Override
+        public FeedForwards feedForwards(Device device, DeviceMemory memory, Products products) {
+          return new CpuFeedForward(device, memory);
+        }
+      };
+
   /** File name of the kernel library that comes with this module. */
   private static final String BUNDLED = "libreformer_cpu.so";
 
@@ -49,7 +62,7 @@ public final class CpuBackendProvider implements BackendProvider {
     }
     try {
       KernelLibrary kernels = KernelLibraries.bundled(BUNDLED);
-      return KernelBackend.open(Device.cpu(kernels, options.threads()), CpuProducts::new, options);
+      return KernelBackend.open(Device.cpu(kernels, options.threads()), PARTS, options);
     } catch (LibraryException e) {
       throw new BackendException("open", 0, false, e.getMessage());
     }

@@ -16,6 +16,19 @@ import org.reformer4j.binding.LibraryException;
 public final class CudaBackendProvider implements BackendProvider {
   static final String NAME = "cuda";
 
+  private static final KernelBackend.Parts PARTS =
+      new KernelBackend.Parts() {
+        @Override
+        public Products products(Device device, DeviceMemory memory) {
+          return new CublasProducts(device, memory);
+        }
+
+        @Override
+        public FeedForwards feedForwards(Device device, DeviceMemory memory, Products products) {
+          return new FeedForwardKernels(device, memory, products);
+        }
+      };
+
   /** File name of the kernel library that comes with this module. */
   private static final String BUNDLED = "libreformer_cuda.so";
 
@@ -78,7 +91,7 @@ public final class CudaBackendProvider implements BackendProvider {
       throw new BackendException("open", 0, false, status.reason());
     }
     try {
-      return KernelBackend.open(Device.cuda(library()), CublasProducts::new, options);
+      return KernelBackend.open(Device.cuda(library()), PARTS, options);
     } catch (LibraryException e) {
       throw new BackendException("open", 0, false, e.getMessage());
     }

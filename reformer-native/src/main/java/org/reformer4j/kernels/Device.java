@@ -181,6 +181,16 @@ final class Device {
     return failure;
   }
 
+  /** Returns the operations done, 0 where the kernels have no such function. */
+  double multiplyAdds(long rounds) {
+    if (!backend.equals(CpuBackendProvider.NAME)) {
+      return 0;
+    }
+    double[] operations = new double[1];
+    check("multiplyAdds", "", kernels.rf_multiply_adds(context, rounds, operations));
+    return operations[0];
+  }
+
   /** Waits for everything queued. */
   void synchronize(String op) {
     check(op, "", kernels.rf_synchronize(context));

@@ -50,7 +50,7 @@ final class DeviceMemory implements TensorScope.Allocator {
   }
 
   void resetPeak() {
-    peak = live;
+    peak = live + workspaceBytes;
   }
 
   @Override
@@ -67,7 +67,7 @@ final class DeviceMemory implements TensorScope.Allocator {
           long address = reserve(bytes, holder);
           blocks.put(address, bytes);
           live += bytes;
-          peak = Math.max(peak, live);
+          peak = Math.max(peak, live + workspaceBytes);
           return new DeviceStorage(this, address, elements);
         });
   }
@@ -88,7 +88,7 @@ final class DeviceMemory implements TensorScope.Allocator {
 
   /**
    * Returns memory for intermediate results of one operation; the next operation overwrites it.
-   * Counted against the limit, but not as live: no scope holds it.
+   * Counted against the limit and in the peak, but not as live: no scope holds it.
    *
    * @param bytes how much
    */
@@ -97,6 +97,7 @@ final class DeviceMemory implements TensorScope.Allocator {
       freeWorkspace();
       workspace = reserve(bytes, "the workspace, beside");
       workspaceBytes = bytes;
+      peak = Math.max(peak, live + workspaceBytes);
     }
     return workspace;
   }

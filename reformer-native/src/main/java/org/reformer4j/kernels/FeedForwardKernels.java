@@ -12,7 +12,7 @@ import org.reformer4j.api.TensorScope;
  * them, which takes as many rows as lie in the device's cache. Results that are added to are the
  * sums of the chunks, in their order.
  */
-final class FeedForwardKernels {
+final class FeedForwardKernels implements FeedForwards {
   /** Rows of a tile of a matrix product: pieces are whole ones. */
   private static final long TILE_ROWS = 128;
 
@@ -26,7 +26,9 @@ final class FeedForwardKernels {
     this.products = products;
   }
 
-  void feedForward(Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
+  @Override
+  public void feedForward(
+      Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
     String op = "feedForward";
     device.arguments().feedForward(out, x, w1, b1, w2);
     requireOwn(out, x, w1, b1, w2);
@@ -53,7 +55,8 @@ final class FeedForwardKernels {
     }
   }
 
-  void feedForwardBackward(
+  @Override
+  public void feedForwardBackward(
       Tensor out,
       Tensor dX,
       Tensor dW1,
@@ -196,7 +199,7 @@ final class FeedForwardKernels {
   }
 
   /** Activations as the kernel library numbers them: enum rf_function. */
-  private static int code(Activation activation) {
+  static int code(Activation activation) {
     return switch (activation) {
       case RELU -> 0;
       case GELU -> 1;

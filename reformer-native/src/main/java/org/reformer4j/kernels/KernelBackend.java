@@ -34,7 +34,7 @@ final class KernelBackend implements Backend {
   private final Products products;
   private final ResidualKernels residuals;
   private final SequenceTable sequences;
-  private final FeedForwardKernels feedForwards;
+  private final FeedForwards feedForwards;
   private final LshKernels lsh;
   private final AttentionKernels attention;
   private final DecodeKernels decoding;
@@ -44,23 +44,25 @@ final class KernelBackend implements Backend {
   private final String description;
   private boolean closed;
 
-  /** Makes the products of a device. */
-  interface ProductsOf {
-    Products on(Device device, DeviceMemory memory);
+  /** What devices have of their own. */
+  interface Parts {
+    Products products(Device device, DeviceMemory memory);
+
+    FeedForwards feedForwards(Device device, DeviceMemory memory, Products products);
   }
 
-  private KernelBackend(Device device, ProductsOf products, BackendOptions options) {
+  private KernelBackend(Device device, Parts parts, BackendOptions options) {
     this.device = device;
     this.description = device.describe();
     this.memory = new DeviceMemory(device, use, options.memoryLimitBytes());
-    this.products = products.on(device, memory);
+    this.products = parts.products(device, memory);
     this.transfers = new Transfers(device, memory);
     this.range = new StreamRange(device, transfers);
     this.residuals = new ResidualKernels(device, memory, range);
     this.sequences = new SequenceTable(device, transfers);
     this.lsh = new LshKernels(device, memory, sequences);
     this.attention = new AttentionKernels(device, memory, sequences);
-    this.feedForwards = new FeedForwardKernels(device, memory, this.products);
+    this.feedForwards = parts.feedForwards(device, memory, products);
     IndexCheck indices = new IndexCheck(device, memory, transfers);
     this.decoding = new DecodeKernels(device, memory, indices);
     this.embeddings = new EmbeddingKernels(device, memory, indices);
@@ -69,10 +71,10 @@ final class KernelBackend implements Backend {
   }
 
   /** Takes over a device, which is closed with the backend or where it cannot be made. */
-  static KernelBackend open(Device device, ProductsOf products, BackendOptions options) {
+  static KernelBackend open(Device device, Parts parts, BackendOptions options) {
     KernelBackend backend = null;
     try {
-      backend = new KernelBackend(device, products, options);
+      backend = new KernelBackend(device, parts, options);
       return backend;
     } finally {
       if (backend == null) {
@@ -99,6 +101,16 @@ final class KernelBackend implements Backend {
   @Override
   public String description() {
     return description;
+  }
+
+  @Override
+  public double multiplyAdds(long rounds) {
+    return use.call(
+        "multiplyAdds",
+        () -> {
+          device.requireAlive("multiplyAdds");
+          return device.multiplyAdds(rounds);
+        });
   }
 
   @Override

@@ -42,4 +42,14 @@ class BackendsTest {
         assertThrows(IllegalStateException.class, () -> backend.fill(tensor, 0f));
     assertTrue(error.getMessage().contains("closed"), error.getMessage());
   }
+
+  @ParameterizedTest
+  @MethodSource("org.reformer4j.tests.TestBackends#names")
+  void countsTheMultiplyAddsThatItDoes(String name) {
+    try (Backend backend = TestBackends.open(name, 2)) {
+      double once = backend.multiplyAdds(1);
+      assertEquals(name.equals("cpu"), once > 0, "operations: " + once);
+      assertEquals(1000 * once, backend.multiplyAdds(1000));
+    }
+  }
 }

@@ -8,15 +8,17 @@ import org.reformer4j.api.BackendStatus;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
+import org.reformer4j.kernels.CpuBackendProvider;
 import org.reformer4j.kernels.CudaBackendProvider;
 import org.reformer4j.model.Backends;
 
-/** What a program sees of the CUDA backend, and whether the reference backend still computes. */
+/** What a program sees of the native backends, and whether the best of all still computes. */
 public final class LoadingReport {
   private LoadingReport() {}
 
   /**
-   * Returns whether CUDA is usable, what it and the reference backend compute, and the reason.
+   * Returns what CUDA computes, which backend is the best and what that computes, the reason why
+   * CUDA is usable or not, and the same of the CPU backend.
    *
    * @param kernels a kernel library, or empty for the bundled one
    */
@@ -37,8 +39,13 @@ public final class LoadingReport {
         product = product(backend);
       }
     }
+    BackendStatus cpu = new CpuBackendProvider().probe();
+    if (!Backends.statuses().contains(cpu)) {
+      return "the service loader does not find " + cpu;
+    }
     try (Backend backend = Backends.open("auto", BackendOptions.defaults()).backend()) {
-      return product + "\t" + backend.name() + "\t" + product(backend) + "\t" + first.reason();
+      return String.join(
+          "\t", product, backend.name(), product(backend), first.reason(), cpu.reason());
     }
   }
 

@@ -29,13 +29,18 @@ import org.junit.jupiter.params.provider.MethodSource;
 class NativeLoadingTest {
   private static final String BINDING = "libjniKernelLibrary.so";
   private static final String KERNELS = "libreformer_cuda.so";
+  private static final String CPU = "libreformer_cpu.so";
+
+  /** What the CPU backend says of itself where it can be used. */
+  private static final String USABLE = "CPU kernels";
+
   private static final String JAVACPP = "org/bytedeco/javacpp/linux-x86_64/libjnijavacpp.so";
   private static final String CUDART = "org/bytedeco/cuda/linux-x86_64/libjnicudart.so";
   private static final String CUBLAS = "org/bytedeco/cuda/linux-x86_64/libjnicublas.so";
   private static final String PRODUCT = "[14.0, 32.0, 32.0, 77.0]";
 
-  /** What the reason must contain; any reason will do for the empty text. */
-  private record Expected(String part) {}
+  /** What the reasons of CUDA and of the CPU must contain; any will do for the empty text. */
+  private record Expected(String cuda, String cpu) {}
 
   @TempDir Path folder;
 
@@ -67,15 +72,27 @@ class NativeLoadingTest {
     install = Path.of(System.getProperty("reformer.native.install"));
   }
 
-  private void add(String name, Map<String, byte[]> natives, String part, String... without)
+  /** Adds a case in which both backends give the same reason. */
+  private void addBoth(String name, Map<String, byte[]> natives, String part, String... without)
       throws IOException {
-    add(name, "", natives, part, without);
+    add(name, "", natives, new Expected(part, part), without);
   }
 
+  /** Adds a case in which the CPU backend can be used. */
   private void add(
       String name, String kernels, Map<String, byte[]> natives, String part, String... without)
       throws IOException {
-    expected.put(name, new Expected(part));
+    add(name, kernels, natives, new Expected(part, USABLE), without);
+  }
+
+  private void add(
+      String name,
+      String kernels,
+      Map<String, byte[]> natives,
+      Expected expectation,
+      String... without)
+      throws IOException {
+    expected.put(name, expectation);
     lines.add(name + "\t" + kernels + "\t" + classPath.with(natives, without));
   }
 
@@ -86,41 +103,48 @@ class NativeLoadingTest {
     byte[] simulated = Files.readAllBytes(install.resolve("lib/libreformer_cuda_simulated.so"));
     whole.putIfAbsent(KERNELS, simulated);
     whole.put("kernels.properties", bytes("cuda=built\n"));
-    add("intact", classPath.files(), "");
-    for (String name : new String[] {BINDING, KERNELS}) {
-      add(name + " missing", without(whole, name), name + " is missing in");
-      add(name + " is text", replaced(whole, name, bytes("x".repeat(999))), "is no ELF file");
+    add("intact", "", classPath.files(), "");
+    for (String name : new String[] {BINDING, KERNELS, CPU}) {
+      addDamaged(name, name + " missing", without(whole, name), name + " is missing in");
+      byte[] text = bytes("x".repeat(999));
+      addDamaged(name, name + " is text", replaced(whole, name, text), "is no ELF file");
       byte[] content = whole.get(name);
       for (int length : new int[] {0, 1, 63, 64, 500, 4096, content.length / 2}) {
-        add(name + " cut to " + length, cut(whole, name, length), length < 64 ? "only" : "truncat");
+        addDamaged(
+            name,
+            name + " cut to " + length,
+            cut(whole, name, length),
+            length < 64 ? "only" : "truncat");
       }
-      add(name + " cut by 1", cut(whole, name, content.length - 1), "truncated");
+      addDamaged(name, name + " cut by 1", cut(whole, name, content.length - 1), "truncated");
       byte[] arm = content.clone();
       arm[18] = (byte) 183;
-      add(name + " for ARM", replaced(whole, name, arm), "64-bit x86");
+      addDamaged(name, name + " for ARM", replaced(whole, name, arm), "64-bit x86");
       byte[] program = content.clone();
       program[16] = 2;
-      add(name + " a program", replaced(whole, name, program), "no shared library");
+      addDamaged(name, name + " a program", replaced(whole, name, program), "no shared library");
     }
-    add("other binding", replaced(whole, BINDING, refused("no_kernels")), "another one");
-    add("binding as kernels", replaced(whole, KERNELS, whole.get(BINDING)), "no kernel library");
-    add("no kernels", replaced(whole, KERNELS, refused("no_kernels")), "no kernel library");
-    add("version", replaced(whole, KERNELS, refused("wrong_version")), "has ABI version");
-    add("function", replaced(whole, KERNELS, refused("missing_function")), "lacks the function");
-    add("no native jar", Map.of(), "reformer-native:linux-x86_64");
+    addBoth("other binding", replaced(whole, BINDING, refused("no_kernels")), "another one");
+    for (String name : new String[] {KERNELS, CPU}) {
+      addRefused(name, "is the binding", whole, whole.get(BINDING), "no kernel library");
+      addRefused(name, "without kernels", whole, refused("no_kernels"), "no kernel library");
+      addRefused(name, "of another version", whole, refused("wrong_version"), "has ABI version");
+      addRefused(name, "lacks one", whole, refused("missing_function"), "lacks the function");
+    }
+    addBoth("no native jar", Map.of(), "reformer-native:linux-x86_64");
     Map<String, byte[]> noNvcc = without(whole, KERNELS);
     noNvcc.put("kernels.properties", bytes("cuda=nvcc was not found\n"));
-    add("no nvcc", noNvcc, "this build has no CUDA kernels: nvcc was not found");
+    add("no nvcc", "", noNvcc, "this build has no CUDA kernels: nvcc was not found");
     Map<String, byte[]> skipped =
         Map.of("org/reformer4j/binding/build.properties", bytes("native.skip=true\n"));
-    add("skipped", skipped, "this build has no native code");
-    add("no JavaCPP", whole, "org.bytedeco.javacpp.", "javacpp-[0-9.]+jar");
+    addBoth("skipped", skipped, "this build has no native code");
+    addBoth("no JavaCPP", whole, "org.bytedeco.javacpp.", "javacpp-[0-9.]+jar");
     byte[] javacpp = Arrays.copyOf(NativeClassPath.resource(JAVACPP), 9000);
-    add(
+    addBoth(
         "JavaCPP's library cut",
         replaced(whole, JAVACPP, javacpp),
         "libjnijavacpp.so in org.bytedeco:javacpp is truncated");
-    add("intact again", classPath.files(), "");
+    add("intact again", "", classPath.files(), "");
     Map<String, String> reasons = run(jdk, null);
     assertEquals(reasons.get("intact"), reasons.get("intact again"));
   }
@@ -156,6 +180,19 @@ class NativeLoadingTest {
         "add org.bytedeco:cuda:linux-x86_64",
         "cuda-.*-linux-x86_64.jar");
     run(jdk, copyOfStandIns());
+  }
+
+  /** Adds a case of a damaged file, which the binding shares between both backends. */
+  private void addDamaged(String file, String name, Map<String, byte[]> natives, String part)
+      throws IOException {
+    String cuda = file.equals(CPU) ? "" : part;
+    add(name, "", natives, new Expected(cuda, file.equals(KERNELS) ? USABLE : part));
+  }
+
+  private void addRefused(
+      String file, String what, Map<String, byte[]> whole, byte[] content, String part)
+      throws IOException {
+    addDamaged(file, file + " " + what, replaced(whole, file, content), part);
   }
 
   private static byte[] bytes(String text) {
@@ -249,13 +286,19 @@ class NativeLoadingTest {
     return reasons;
   }
 
-  /** Parts: end, name, product on CUDA or -, backend chosen, its product, reason. */
+  /** Parts: end, name, product on CUDA or -, backend chosen, its product, two reasons. */
   private void check(String[] parts, String text) {
-    assertEquals(6, parts.length, text);
-    String part = expected.get(parts[1]).part();
+    assertEquals(7, parts.length, text);
+    Expected here = expected.get(parts[1]);
+    String part = here.cuda();
     assertTrue(parts[5].contains(part), () -> parts[1] + ": " + part + " is not in " + parts[5]);
+    assertTrue(
+        parts[6].contains(here.cpu()), () -> parts[1] + ": " + here.cpu() + " not in " + parts[6]);
     assertTrue(part.isEmpty() || parts[2].equals(part.contains("devices") ? PRODUCT : "-"), text);
-    assertEquals("reference", parts[3], text);
+    // Kernels of one's own are not what the service loader offers.
+    if (!parts[3].equals("cuda")) {
+      assertEquals(here.cpu().equals(USABLE) ? "cpu" : "reference", parts[3], text);
+    }
     assertEquals(PRODUCT, parts[4], text);
   }
 }

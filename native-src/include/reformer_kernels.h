@@ -109,7 +109,7 @@ RF_EXPORT int rf_free(rf_context* context, void* address);
 // Free and total bytes of the device; memory kept by this context's pool counts as free.
 RF_EXPORT int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes);
 // Copies rows of host memory to the device, in stream order; the source may be reused on return. Waits for
-// the device only above 4 MiB, or while earlier uploads are queued. Pitches in bytes.
+// the device only above 4 MiB, or while more than 4 MiB of earlier uploads are queued. Pitches in bytes.
 RF_EXPORT int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
                         int64_t source_pitch, int64_t row_bytes, int64_t rows);
 // Waits, and copies rows of device memory to the host.

@@ -30,7 +30,7 @@ struct Speed {
 // Keeps the best of `work` GFLOP on a number of threads.
 inline void time_once(Speed* best, double work, int threads, const std::function<void(int)>& call, int calls) {
   const double before = processor_seconds();
-  const double wall = batch_seconds(calls, call, [] {});
+  const double wall = batch_seconds(calls, call);
   const double busy = processor_seconds() - before;
   best->wall = std::max(best->wall, calls * work / wall);
   best->busy = std::max(best->busy, calls * work * threads / busy);

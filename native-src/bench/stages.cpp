@@ -1,5 +1,5 @@
 // The stage table: every kernel at the sizes of docs/kernels.md, its bytes, floor, prediction and share. A
-// time is the median of at least 20 runs.
+// time is the median of at least 20 runs, by the device's own clock: events around calls that are queued back to back.
 //   stages [copy_GBps [seconds]]     the measured copy ceiling; 3000 without it. The time that the table may take
 #include "stages.h"
 

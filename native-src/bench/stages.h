@@ -71,7 +71,12 @@ class Bench {
       return;
     }
     const double time = bench::seconds([&](int i) { require(call(i), stage); },
-                                       [&] { require(rf_synchronize(context), stage); });
+                                       {[&] { require(rf_timer_start(context), stage); },
+                                        [&] {
+                                          double time = 0;
+                                          require(rf_timer_stop(context, &time), stage);
+                                          return time;
+                                        }});
     const double floor = std::max(cost.bytes / copy_, cost.flop / cost.rate);
     char predicted[32] = "";
     if (cost.expected_share > 0) {

@@ -79,13 +79,20 @@ void attention(Bench& bench, const Shape& s, int type, const std::vector<int32_t
   const double backward_bytes = rows * ((inputs + 2) * rounds + inputs * (2 * rounds - 1));
   const std::string name(kind);
   const double share = type == RF_BF16 ? 0.6 : 0;
-  bench.print((name + " forward").c_str(), s.text(), {forward_bytes, 4 * pairs * s.head_size, share, s.rounds > 1 ? 2 : 1},
+  // On tensor cores one for what lies behind the sequences, one for dO.O where it is a pass of its own, and one for
+  // each round of each group of heads; else two and three for each group.
+  const int groups = (s.heads + group - 1) / group;
+  const int forward_launches = fast != 0 ? 1 + s.rounds * groups : 2 * groups;
+  const int backward_launches = fast != 0 ? (lsh && s.rounds == 1 ? 1 : 2) + s.rounds * groups : 3 * groups;
+  bench.print((name + " forward").c_str(), s.text(),
+              {forward_bytes, 4 * pairs * s.head_size, share, forward_launches},
               [&](int i) {
                 const size_t set = static_cast<size_t>(i % sets);
                 return rf_attention(bench.context, t.out[set], w, type, t.lse[set], BENCH_ATTENTION(set), space);
               });
   bench.print((name + " backward").c_str(), s.text(),
-              {backward_bytes, 10 * pairs * s.head_size, type == RF_BF16 ? 0.45 : 0, 3}, [&](int i) {
+              {backward_bytes, 10 * pairs * s.head_size, type == RF_BF16 ? 0.45 : 0, backward_launches},
+              [&](int i) {
                 const size_t set = static_cast<size_t>(i % sets);
                 return rf_attention_backward(bench.context, t.d_q[set], w, d_keys, w, t.d_v[set], w, t.d_out[set],
                                              w, t.out[set], w, type, t.lse[set], BENCH_ATTENTION(set), space);

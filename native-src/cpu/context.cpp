@@ -194,6 +194,8 @@ int rf_context_threads(rf_context* context, int threads) {
   return RF_STATUS_OK;
 }
 
+int64_t rf_context_cache(rf_context*) { return 0; }
+
 int rf_context_describe(rf_context* context, char* text, int capacity) {
   std::snprintf(text, static_cast<size_t>(capacity), "CPU, %s, %d threads", rf::isa_name(context->isa),
                 context->pool.threads());
@@ -201,6 +203,17 @@ int rf_context_describe(rf_context* context, char* text, int capacity) {
 }
 
 int rf_synchronize(rf_context*) { return RF_STATUS_OK; }
+
+int rf_timer_start(rf_context* context) {
+  context->timing = true;
+  context->started = std::chrono::steady_clock::now();
+  return RF_STATUS_OK;
+}
+
+int rf_timer_stop(rf_context* context, double* seconds) {
+  *seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - context->started).count();
+  return context->timing ? RF_STATUS_OK : RF_STATUS_UNSUPPORTED;
+}
 
 int rf_allocate(rf_context* context, int64_t bytes, void** address) {
   *address = nullptr;

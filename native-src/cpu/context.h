@@ -2,6 +2,7 @@
 #ifndef REFORMER_CPU_CONTEXT_H
 #define REFORMER_CPU_CONTEXT_H
 
+#include <chrono>
 #include "arena.h"
 #include "isa.h"
 #include "pool.h"
@@ -25,6 +26,9 @@ struct rf_context {
   // What an operation keeps between its steps; grows, and is used by one operation at a time.
   void* scratch = nullptr;
   size_t scratch_bytes = 0;
+  // Of the stopwatch.
+  bool timing = false;
+  std::chrono::steady_clock::time_point started = {};
   // What a kernel could not do: becomes the status of the function that ran it.
   int status = 0;
 };

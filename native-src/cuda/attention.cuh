@@ -26,6 +26,8 @@ struct Attention {
   const float* head_mask;    // [H] or null
   int batch, stride, heads, size, rounds;
   int chunk, before, window_chunks;
+  // Heads of a launch of the generic path, whose results of rounds are kept together.
+  int first_head, group;
   bool causal, shared;
   Dropout dropout;
 };
@@ -99,7 +101,13 @@ __device__ __forceinline__ void load_tokens(const Attention& a, const Places& p,
   }
 }
 
-// Index of a row in the results of the rounds, [B, H, R, T].
+// Index of a row in the results of the rounds of a group of G heads, [B, G, R, T].
+__device__ __forceinline__ int64_t result_row(const Attention& a, const Places& p, int round,
+                                              int token) {
+  return ((static_cast<int64_t>(p.batch) * a.group + (p.head - a.first_head)) * a.rounds + round) * a.stride + token;
+}
+
+// Index of a row among those of all rounds, [B, H, R, T].
 __device__ __forceinline__ int64_t round_row(const Attention& a, const Places& p, int round,
                                              int token) {
   return ((static_cast<int64_t>(p.batch) * a.heads + p.head) * a.rounds + round) * a.stride + token;

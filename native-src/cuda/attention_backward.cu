@@ -6,11 +6,13 @@
 // Grid         a block owns 16 queries of a chunk and walks over their window for dq; another owns 16 keys and
 //              walks over the chunks whose window holds them for dk and dv; then a warp per token adds the
 //              rounds.
-// Memory       as forward, twice; the rounds' results are 3 R K floats per token and head. Shared 37 KB.
+// Memory       as forward, twice; the rounds' results are 3 R K floats per token and head of a group. Shared 37 KB.
 // Determinism  windows and queries in their order, rounds in their order; no atomics.
 // Reference    org.reformer4j.reference.ChunkedAttention, KeyRule, AttentionHeads
 // Measured     not yet run on a card; the plain path, without tensor cores
 #include "attention_backward_fast.cuh"
+
+#include <algorithm>
 
 namespace rf {
 namespace {
@@ -66,7 +68,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   RF_SHARED_ARRAY(float, delta, kAttentionTile);
   RF_SHARED_ARRAY(int, query_tokens, kAttentionTile);
   RF_SHARED_ARRAY(int, key_tokens, kAttentionTile);
-  const Places p = places_of(a, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y));
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), a.first_head + static_cast<int>(blockIdx.y));
   const int tiles = p.tiles_per_chunk();
   const int chunk = static_cast<int>(blockIdx.x) / tiles;
   if (chunk >= p.chunks) {
@@ -124,7 +126,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   for (int c = 0; c < kAttentionColumns; ++c) {
     const int d = part + c * kAttentionParts;
     if (d < a.size) {
-      store(d_queries + round_row(a, p, round, query) * a.size + d, d_query[c]);
+      store(d_queries + result_row(a, p, round, query) * a.size + d, d_query[c]);
     }
   }
 }
@@ -141,7 +143,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   RF_SHARED_ARRAY(float, delta, kAttentionTile);
   RF_SHARED_ARRAY(int, query_tokens, kAttentionTile);
   RF_SHARED_ARRAY(int, key_tokens, kAttentionTile);
-  const Places p = places_of(a, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y));
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), a.first_head + static_cast<int>(blockIdx.y));
   const int tiles = p.tiles_per_chunk();
   const int chunk = static_cast<int>(blockIdx.x) / tiles;
   if (chunk >= p.chunks) {
@@ -204,7 +206,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   if (token < 0) {
     return;
   }
-  const int64_t target = round_row(a, p, chunk * p.chunk / p.per_round, token) * a.size;
+  const int64_t target = result_row(a, p, chunk * p.chunk / p.per_round, token) * a.size;
 #pragma unroll
   for (int c = 0; c < kAttentionColumns; ++c) {
     const int d = part + c * kAttentionParts;
@@ -220,7 +222,7 @@ __device__ __forceinline__ float round_sum(const Attention& a, const Places& p, 
                                            const float* rounds) {
   float sum = 0.0f;
   for (int r = 0; r < p.rounds; ++r) {
-    sum = add(sum, load(rounds + round_row(a, p, r, token) * a.size + d));
+    sum = add(sum, load(rounds + result_row(a, p, r, token) * a.size + d));
   }
   return sum;
 }
@@ -235,7 +237,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
     return;
   }
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const Places p = places_of(a, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y));
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), a.first_head + static_cast<int>(blockIdx.y));
   const int64_t row = p.first_row + token;
   const bool real = token < p.length;
   float squares = 0.0f;
@@ -286,7 +288,7 @@ extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int he
     return rf::fast_backward_workspace(batch, stride, heads, head_size, rounds, gradient_type,
                                        heads_per_group);
   }
-  return static_cast<int64_t>(batch) * heads * rounds * stride * head_size * 3 * 4;
+  return static_cast<int64_t>(batch) * std::min(heads_per_group, heads) * rounds * stride * head_size * 3 * 4;
 }
 
 extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64_t d_queries_stride,
@@ -313,20 +315,23 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
     return fast_backward(context, a, to_queries, to_keys, to_values, from_d_out, from_out, lse, tiles,
                          min(heads_per_group, heads), workspace);
   }
-  const int64_t count = static_cast<int64_t>(batch) * heads * rounds * stride * head_size;
+  a.group = min(heads_per_group, heads);
+  const int64_t count = static_cast<int64_t>(batch) * a.group * rounds * stride * head_size;
   float* const round_queries = static_cast<float*>(workspace);
   float* const round_keys = round_queries + count;
   float* const round_values = round_keys + count;
   const Gradient g = {from_d_out, from_out, lse};
-  const unsigned h = static_cast<unsigned>(heads);
-  const unsigned b = static_cast<unsigned>(batch);
-  const dim3 grid(static_cast<unsigned>(tiles), h, b);
   const dim3 block(kAttentionThreads);
   const cudaStream_t stream = context->stream;
-  RF_LAUNCH(attention_query_gradient_kernel, grid, block, 0, stream, a, g, round_queries);
-  RF_LAUNCH(attention_key_gradient_kernel, grid, block, 0, stream, a, g, round_keys, round_values);
-  RF_LAUNCH(attention_gradient_combine_kernel,
-            dim3(static_cast<unsigned>(ceil_div(stride, 4)), h, b), block, 0, stream, a, g,
-            to_queries, to_keys, to_values, round_queries, round_keys, round_values);
+  for (; a.first_head < heads; a.first_head += a.group) {
+    const unsigned h = static_cast<unsigned>(min(a.group, heads - a.first_head));
+    const unsigned b = static_cast<unsigned>(batch);
+    const dim3 grid(static_cast<unsigned>(tiles), h, b);
+    RF_LAUNCH(attention_query_gradient_kernel, grid, block, 0, stream, a, g, round_queries);
+    RF_LAUNCH(attention_key_gradient_kernel, grid, block, 0, stream, a, g, round_keys, round_values);
+    RF_LAUNCH(attention_gradient_combine_kernel,
+              dim3(static_cast<unsigned>(ceil_div(stride, 4)), h, b), block, 0, stream, a, g,
+              to_queries, to_keys, to_values, round_queries, round_keys, round_values);
+  }
   return static_cast<int>(cudaGetLastError());
 }

@@ -117,8 +117,8 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
   };
   gather_step(step, 0, block_rows(words, 0).tokens);
   copy_async_commit();
-  put_rows(fetch_rows(a, p, g, -1, own_rows.tokens), block_rows(words, 2), own_rows);
-  put_rows(fetch_rows(a, p, g, -1, block_rows(words, 0).tokens), block_rows(words, 2),
+  put_block_rows(fetch_block_rows(a, p, g, -1, own_rows.tokens), block_rows(words, 2), own_rows);
+  put_block_rows(fetch_block_rows(a, p, g, -1, block_rows(words, 0).tokens), block_rows(words, 2),
            block_rows(words, 0));
   // Of shared rows both in d_query.
   RowSums<SIZE> d_query;
@@ -150,10 +150,10 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
       gather_step(next, 1 - stage, next_rows.tokens);
     }
     copy_async_commit();
-    const uint32_t fetched = fetch_rows(
+    const uint32_t fetched = fetch_block_rows(
         a, p, g, after < steps ? step_at(p, walk, after).block : -1, next_rows.tokens);
     __syncthreads();
-    const uint32_t kept = DROPOUT ? kept_bits(a, p, as_queries ? own_rows.tokens : rows.tokens,
+    const uint32_t kept = DROPOUT ? kept_pairs(a, p, as_queries ? own_rows.tokens : rows.tokens,
                                               step_at(p, walk, step).place)
                                   : 0;
     float s[4][4];
@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
       add_product<SIZE, true>(d_value, weights, tile + kTile);
       add_product<SIZE, true>(SHARED ? d_query : d_key, d_scores, tile);
     }
-    put_rows(fetched, after_rows, next_rows);
+    put_block_rows(fetched, after_rows, next_rows);
     step = next;
     next = after;
     stage = 1 - stage;
@@ -201,38 +201,20 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
   write_value_rows<SIZE>(a, p, g, own_rows, more_results, own_d_outs, d_out_factor);
 }
 
-template <int SIZE, bool SHARED, bool DROPOUT>
-int launch(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
-  constexpr int kBytes = ((SHARED ? 7 : 8) * kTileElements<SIZE> + 2 * kPairElements) * 2 +
-                         (4 * kBlockRowWords + 4 * kGradientTile) * 4;
-  const auto kernel = attention_block_gradient_kernel<SIZE, SHARED, DROPOUT>;
-  if (const int status =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return status;
-  }
-  RF_LAUNCH((attention_block_gradient_kernel<SIZE, SHARED, DROPOUT>), grid, dim3(kGradientThreads), kBytes,
-            stream, a, g);
-  return static_cast<int>(cudaGetLastError());
-}
-
-template <int SIZE>
-int launch_size(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
-  const bool dropout = a.dropout.threshold != 0;
-  if (a.shared) {
-    return dropout ? launch<SIZE, true, true>(a, g, grid, stream)
-                   : launch<SIZE, true, false>(a, g, grid, stream);
-  }
-  return dropout ? launch<SIZE, false, true>(a, g, grid, stream)
-                 : launch<SIZE, false, false>(a, g, grid, stream);
-}
-
 }  // namespace
 
-int launch_block_gradient(const Attention& a, const AttentionGradient& g, int64_t blocks, int heads,
-                          cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(heads),
-                  static_cast<unsigned>(a.batch));
-  return a.size == 64 ? launch_size<64>(a, g, grid, stream) : launch_size<128>(a, g, grid, stream);
+int launch_block_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
+  return with_constants(a, a.shared, [&](auto size, auto flag, auto dropout) {
+    constexpr int kSize = decltype(size)::value;
+    constexpr bool kShared = decltype(flag)::value;
+    constexpr bool kDropout = decltype(dropout)::value;
+    constexpr int kBytes = ((kShared ? 7 : 8) * kTileElements<kSize> + 2 * kPairElements) * 2 +
+                           (4 * kBlockRowWords + 4 * kGradientTile) * 4;
+    int status = RF_STATUS_OK;
+    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kShared, kDropout>), grid, kGradientThreads, kBytes,
+                     stream, a, g);
+    return status;
+  });
 }
 
 }  // namespace rf

@@ -1,7 +1,8 @@
-// What         the fast backward path of attention: dO.O of every token and head, then per group of heads and per
-//              round the products of attention_backward_run.cu or attention_backward_block.cu.
+// What         the fast backward path of attention: dO.O of every token and head, where the kernel that follows does
+//              not find it itself, then per group of heads and per round the products of attention_backward_run.cu or
+//              attention_backward_block.cu; attention_tail.cu for what lies behind.
 // Shapes       out, d_out [B*T, H*K]; delta [B, H, T]; K 64 or 128.
-// Grid         dO.O: 16 or 32 threads a row; rows behind a sequence's end get gradients of zero.
+// Grid         dO.O: 16 or 32 threads a row.
 // Memory       dO.O reads two rows and writes a float; the workspace holds it, bfloat16 copies of dO where that is
 //              float, and per round before the last 2 K elements for every token and head of a group.
 // Determinism  one butterfly per row.
@@ -17,8 +18,7 @@ constexpr int kDeltaPasses = 4;  // rows of a thread
 
 template <int SIZE>
 __global__ void __launch_bounds__(kDeltaThreads)
-    attention_delta_kernel(Attention a, Matrix out, Matrix d_out, Matrix d_out_copy, float* delta,
-                           Matrix d_queries, Matrix d_keys, Matrix d_values) {
+    attention_delta_kernel(Attention a, Matrix out, Matrix d_out, Matrix d_out_copy, float* delta) {
   constexpr int kLanes = SIZE / 4;
   constexpr int kRows = kDeltaThreads / kLanes;
   const int head = static_cast<int>(blockIdx.y);
@@ -29,41 +29,33 @@ __global__ void __launch_bounds__(kDeltaThreads)
   for (int i = 0; i < kDeltaPasses; ++i) {
     const int token = (static_cast<int>(blockIdx.x) * kDeltaPasses + i) * kRows +
                       static_cast<int>(threadIdx.x) / kLanes;
-    const bool exists = token < a.stride;
-    const bool real = exists && token < length;
+    const bool real = token < length;
     const int64_t row = static_cast<int64_t>(batch) * a.stride + token;
     float sum = 0.0f;
     if (real) {
-      float x[4];
       float d[4];
-      load_quad(x, out, row, column, column + 4);
       load_quad(d, d_out, row, column, column + 4);
       if (d_out_copy.data != nullptr) {
         store_quad(d_out_copy, row, column, column + 4, d);
       }
+      if (delta != nullptr) {
+        float x[4];
+        load_quad(x, out, row, column, column + 4);
 #pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        sum = fmaf(x[j], d[j], sum);
-      }
-    } else if (exists) {
-      const float zeros[4] = {};
-      store_quad(d_queries, row, column, column + 4, zeros);
-      store_quad(d_values, row, column, column + 4, zeros);
-      if (!a.shared) {
-        store_quad(d_keys, row, column, column + 4, zeros);
+        for (int j = 0; j < 4; ++j) {
+          sum = fmaf(x[j], d[j], sum);
+        }
       }
     }
 #pragma unroll
     for (int distance = 1; distance < kLanes; distance *= 2) {
       sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
     }
-    if (real && threadIdx.x % kLanes == 0) {
+    if (real && delta != nullptr && threadIdx.x % kLanes == 0) {
       store(delta + (static_cast<int64_t>(batch) * a.heads + head) * a.stride + token, sum);
     }
   }
 }
-
-int64_t aligned(int64_t bytes) { return ceil_div(bytes, 16) * 16; }
 
 }  // namespace
 
@@ -81,29 +73,32 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   const int64_t rows = static_cast<int64_t>(a.batch) * a.stride;
   const int64_t width = static_cast<int64_t>(a.heads) * a.size;
   const cudaStream_t stream = context->stream;
+  const FastBlocks all = fast_blocks(a, tiles);
+  if (const int status = launch_tail(a, {d_queries, d_values, a.shared ? Matrix{} : d_keys}, nullptr, stream)) {
+    return status;
+  }
   char* space = static_cast<char*>(workspace);
-  float* const delta = reinterpret_cast<float*>(space);
-  space += aligned(rows * a.heads * 4);
   AttentionGradient g = {};
+  // Over one round the kernel for the published window sees all keys of a query, and finds dO.O by itself.
+  float* const delta = all.runs && all.rounds == 1 ? nullptr : reinterpret_cast<float*>(space);
+  space += aligned(rows * a.heads * 4);
   g.d_out = d_out;
   Matrix copy = {};
   if (d_out.type != RF_BF16) {
     g.d_out = copy = matrix(space, width, RF_BF16, a.size);
     space += aligned(rows * width * 2);
   }
-  const dim3 delta_grid(static_cast<unsigned>(ceil_div(a.stride, kDeltaPasses * kDeltaThreads / (a.size / 4))),
-                        static_cast<unsigned>(a.heads), static_cast<unsigned>(a.batch));
-  if (a.size == 64) {
-    RF_LAUNCH(attention_delta_kernel<64>, delta_grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy,
-              delta, d_queries, d_keys, d_values);
-  } else {
-    RF_LAUNCH(attention_delta_kernel<128>, delta_grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy,
-              delta, d_queries, d_keys, d_values);
-  }
-  const FastBlocks all = fast_blocks(a, tiles);
-  int processors = 0;
-  if (const int status = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, context->device)) {
-    return status;
+  if (delta != nullptr || copy.data != nullptr) {
+    const dim3 grid(static_cast<unsigned>(ceil_div(a.stride, kDeltaPasses * kDeltaThreads / (a.size / 4))),
+                    static_cast<unsigned>(a.heads), static_cast<unsigned>(a.batch));
+    if (a.size == 64) {
+      RF_LAUNCH(attention_delta_kernel<64>, grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy, delta);
+    } else {
+      RF_LAUNCH(attention_delta_kernel<128>, grid, dim3(kDeltaThreads), 0, stream, a, out, d_out, copy, delta);
+    }
+    if (const int status = cudaGetLastError()) {
+      return status;
+    }
   }
   g.lse = lse;
   g.delta = delta;
@@ -111,23 +106,10 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   g.d_keys = d_keys;
   g.d_values = d_values;
   g.round_rows = reinterpret_cast<uint16_t*>(space);
-  g.group = heads_per_group;
   g.round_values = reinterpret_cast<uint16_t*>(
       space + aligned(rows * heads_per_group * (a.rounds - 1) * a.size * 2));
-  for (int first = 0; first < a.heads; first += heads_per_group) {
-    const int heads = min(heads_per_group, a.heads - first);
-    g.first_head = first;
-    g.run = chunks_per_run(all.blocks * heads * a.batch, processors);
-    for (int round = 0; round < all.rounds; ++round) {
-      g.round = round;
-      g.last = round == all.rounds - 1;
-      if (const int status = all.runs ? launch_run_gradient(a, g, all.blocks, heads, stream)
-                                  : launch_block_gradient(a, g, all.blocks, heads, stream)) {
-        return status;
-      }
-    }
-  }
-  return static_cast<int>(cudaGetLastError());
+  return launch_rounds(a, g, all, heads_per_group, context->processors,
+                       all.runs ? launch_run_gradient : launch_block_gradient, stream);
 }
 
 }  // namespace rf

@@ -2,7 +2,7 @@
 #ifndef REFORMER_ATTENTION_BACKWARD_FAST_CUH
 #define REFORMER_ATTENTION_BACKWARD_FAST_CUH
 
-#include "attention_tiles.cuh"
+#include "attention_launch.cuh"
 
 namespace rf {
 
@@ -15,7 +15,7 @@ constexpr int kPairElements = kGradientTile * kPairPitch;
 struct AttentionGradient {
   Matrix d_out;
   const float* lse;    // [B, H, T]
-  const float* delta;  // [B, H, T], dO.O
+  const float* delta;  // [B, H, T], dO.O; null where the kernel finds it itself
   Matrix d_queries, d_keys, d_values;
   // Of the rounds before the last, [R - 1, B, G, T, K]: the gradients of the shared rows and of the values.
   uint16_t* round_rows;
@@ -27,11 +27,9 @@ struct AttentionGradient {
   int run;         // blocks that a thread block walks over
 };
 
-// Queues the kernels of one round for a group of heads; `blocks` is the most that a sequence has in it.
-int launch_block_gradient(const Attention& a, const AttentionGradient& g, int64_t blocks, int heads,
-                          cudaStream_t stream);
-int launch_run_gradient(const Attention& a, const AttentionGradient& g, int64_t blocks, int heads,
-                        cudaStream_t stream);
+// Queue the kernel of one round for a group of heads.
+int launch_block_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream);
+int launch_run_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream);
 
 // The whole path, where fast_attention says that it is there.
 int64_t fast_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,
@@ -40,55 +38,47 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
                   const Matrix& d_keys, const Matrix& d_values, const Matrix& d_out, const Matrix& out,
                   const float* lse, int64_t tiles, int heads_per_group, void* workspace);
 
-// What is known of the 64 rows of a block.
-struct BlockRows {
-  Shared<int> tokens;    // -1: none
-  Shared<int> keys;      // the same, also -1 where masked
+// What is known of the 64 rows of a block, as keys and as queries.
+struct BlockRows : KeyRows {
   Shared<float> lse;
   Shared<float> delta;
-  Shared<float> factors;  // what makes keys of the rows
 };
 constexpr int kBlockRowWords = 5 * kGradientTile;
 
 __device__ __forceinline__ BlockRows block_rows(Shared<float> memory, int slot) {
   const Shared<float> start = memory + slot * kBlockRowWords;
-  return {shared_cast<int>(start), shared_cast<int>(start + kGradientTile),
-          start + 2 * kGradientTile, start + 3 * kGradientTile, start + 4 * kGradientTile};
+  BlockRows rows;
+  rows.tokens = shared_cast<int>(start);
+  rows.keys = shared_cast<int>(start + kGradientTile);
+  rows.factors = start + 2 * kGradientTile;
+  rows.lse = start + 3 * kGradientTile;
+  rows.delta = start + 4 * kGradientTile;
+  return rows;
 }
 
-// Starts the loads for rows to come, so that they run beside the products: 64 threads bring the tokens of
-// `block` (none where it is negative), the others what is known of `tokens`. The result goes to put_rows.
-__device__ __forceinline__ uint32_t fetch_rows(const Attention& a, const Places& p,
-                                               const AttentionGradient& g, int block,
-                                               Shared<int> tokens) {
-  const int row = static_cast<int>(threadIdx.x) % kGradientTile;
+// As fetch_rows, and the other threads bring what is known of `tokens` as queries.
+__device__ __forceinline__ uint32_t fetch_block_rows(const Attention& a, const Places& p,
+                                                     const AttentionGradient& g, int block,
+                                                     Shared<int> tokens) {
   const int what = static_cast<int>(threadIdx.x) / kGradientTile;
-  if (what == 0) {
-    return static_cast<uint32_t>(block < 0 ? -1 : token_in_block(a, p, block, row));
+  if (what < 2) {
+    return static_cast<uint32_t>(fetch_rows(a, p, block, tokens));
   }
-  const int token = tokens[row];
-  const int64_t i = (static_cast<int64_t>(p.batch) * a.heads + p.head) * a.stride + token;
-  if (what == 3) {
-    return static_cast<uint32_t>(token < 0 || is_masked(a, p, token) ? -1 : token);
+  const int token = tokens[static_cast<int>(threadIdx.x) % kGradientTile];
+  const float* const from = what == 2 ? g.lse : g.delta;
+  if (token < 0 || from == nullptr) {
+    return 0;
   }
-  return __float_as_uint(token < 0 ? 0.0f : load((what == 1 ? g.lse : g.delta) + i));
+  return __float_as_uint(load(from + (static_cast<int64_t>(p.batch) * a.heads + p.head) * a.stride + token));
 }
 
-__device__ __forceinline__ void put_rows(uint32_t fetched, const BlockRows& tokens,
-                                         const BlockRows& rows) {
-  const int row = static_cast<int>(threadIdx.x) % kGradientTile;
-  switch (static_cast<int>(threadIdx.x) / kGradientTile) {
-    case 0:
-      tokens.tokens[row] = static_cast<int>(fetched);
-      break;
-    case 1:
-      rows.lse[row] = __uint_as_float(fetched);
-      break;
-    case 2:
-      rows.delta[row] = __uint_as_float(fetched);
-      break;
-    default:
-      rows.keys[row] = static_cast<int>(fetched);
+__device__ __forceinline__ void put_block_rows(uint32_t fetched, const BlockRows& tokens,
+                                               const BlockRows& rows) {
+  const int what = static_cast<int>(threadIdx.x) / kGradientTile;
+  if (what < 2) {
+    put_rows(static_cast<int>(fetched), tokens, rows);
+  } else {
+    (what == 2 ? rows.lse : rows.delta)[static_cast<int>(threadIdx.x) % kGradientTile] = __uint_as_float(fetched);
   }
 }
 

@@ -65,26 +65,22 @@ struct PairPlace {
   int round, window_place;
 };
 
-// Which probabilities of the thread are kept, a bit each: bit 8 half + 2 j + e. In a rolled loop before the
-// products, so that no registers are taken from them.
-__device__ __forceinline__ uint32_t kept_bits(const Attention& a, const Places& p, Shared<int> queries,
-                                              const PairPlace& place) {
+// Which probabilities of the thread are kept: bit 8 half + 2 j + e.
+__device__ __forceinline__ uint32_t kept_pairs(const Attention& a, const Places& p, Shared<int> queries,
+                                               const PairPlace& place) {
   const WarpPlace at = warp_place();
-  const int64_t window = static_cast<int64_t>(a.chunk) * a.window_chunks;
-  uint32_t bits = 0;
-#pragma unroll 1
-  for (int i = 0; i < 8; ++i) {
-    const int query = queries[at.row * 16 + i / 4 * 8 + at.lane / 4];
-    const int column = at.column * 32 + i % 4 * 8 + at.lane % 4 * 2;
-    // Even, so that both elements are of one quad.
-    const int64_t element = round_row(a, p, place.round, query) * window + place.window_place + column;
-    uint32_t words[4];
-    philox_quad(words, a.dropout, element >> 2);
-    const bool second = (element & 2) != 0;
-    bits |= static_cast<uint32_t>((second ? words[2] : words[0]) >= a.dropout.threshold) << (2 * i);
-    bits |= static_cast<uint32_t>((second ? words[3] : words[1]) >= a.dropout.threshold) << (2 * i + 1);
-  }
-  return bits;
+  return kept_bits<4>(a, p, queries, at.row * 16 + at.lane / 4, place.round,
+                      place.window_place + at.column * 32 + at.lane % 4 * 2);
+}
+
+// P = exp(s - lse), zero where a key is not visible.
+__device__ __forceinline__ float probability_of(float score, float lse, bool visible) {
+  return visible ? exp2_fast(mul(fminf(score - lse, 0.0f), kLog2E)) : 0.0f;
+}
+
+template <bool DROPOUT>
+__device__ __forceinline__ float drop_of(const Attention& a, uint32_t kept, int bit) {
+  return !DROPOUT ? 1.0f : (kept >> bit & 1) != 0 ? a.dropout.scale : 0.0f;
 }
 
 // P = exp(s - lse) and c dS = c P (dP - delta) as bfloat16, [query][key], zero where a key is not visible;
@@ -112,9 +108,8 @@ __device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRo
         const float factor = keys.factors[column + e];
         const float score = mul(s[j][half * 2 + e], factor);
         const bool visible = sees(a, query, keys.keys[column + e]);
-        const float probability = visible ? exp2_fast(mul(fminf(score - lse, 0.0f), kLog2E)) : 0.0f;
-        const bool keep = !DROPOUT || (kept >> (8 * half + 2 * j + e) & 1) != 0;
-        const float drop = !DROPOUT ? 1.0f : keep ? a.dropout.scale : 0.0f;
+        const float probability = probability_of(score, lse, visible);
+        const float drop = drop_of<DROPOUT>(a, kept, 8 * half + 2 * j + e);
         const float d_weight = mul(mul(d_weights[j][half * 2 + e], d_out_factor), drop);
         const float slope = visible ? mul(probability, d_weight - delta) : 0.0f;
         weight[e] = mul(probability, drop);
@@ -127,6 +122,52 @@ __device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRo
       }
       *shared_cast<uint32_t>(d_scores + to) = to_bf16_pair(d_score[0], d_score[1]);
     }
+  }
+}
+
+// What the keys of each warp bring to their queries' dO.O, the sum of P dP: [2][64].
+template <bool DROPOUT>
+__device__ __forceinline__ void put_deltas(const Attention& a, const BlockRows& queries,
+                                           const BlockRows& keys, uint32_t kept, float d_out_factor,
+                                           const float (&s)[4][4], const float (&d_weights)[4][4],
+                                           Shared<float> target) {
+  const WarpPlace at = warp_place();
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const int row = at.row * 16 + half * 8 + at.lane / 4;
+    const int query = queries.tokens[row];
+    const float lse = queries.lse[row];
+    float sum = 0.0f;
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+#pragma unroll
+      for (int e = 0; e < 2; ++e) {
+        const int column = at.column * 32 + j * 8 + at.lane % 4 * 2 + e;
+        const float score = mul(s[j][half * 2 + e], keys.factors[column]);
+        const float probability = probability_of(score, lse, sees(a, query, keys.keys[column]));
+        const float drop = drop_of<DROPOUT>(a, kept, 8 * half + 2 * j + e);
+        sum = fmaf(probability, mul(mul(d_weights[j][half * 2 + e], d_out_factor), drop), sum);
+      }
+    }
+#pragma unroll
+    for (int distance = 1; distance < 4; distance *= 2) {
+      sum = add(sum, __shfl_xor_sync(0xffffffffu, sum, distance));
+    }
+    if (at.lane % 4 == 0) {
+      target[at.column * kGradientTile + row] = sum;
+    }
+  }
+}
+
+// Adds what put_deltas left in `count` lists.
+__device__ __forceinline__ void take_deltas(Shared<float> sums, int count, const BlockRows& rows) {
+  const int row = static_cast<int>(threadIdx.x);
+  if (row < kGradientTile) {
+    float sum = sums[row];
+    for (int i = 1; i < count; ++i) {
+      sum = add(sum, sums[i * kGradientTile + row]);
+    }
+    rows.delta[row] = sum;
   }
 }
 

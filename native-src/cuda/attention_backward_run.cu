@@ -4,10 +4,11 @@
 // Grid         a block of eight warps walks over a run of up to 8 neighbouring chunks of one round. Chunk c meets
 //              the queries of c and of c + 1: that completes its dk, dv and, with what the chunk before left in
 //              registers, its dq. Before a run the last chunk of the one before is met once more, for dq only; so
-//              nothing is added across thread blocks.
+//              nothing is added across thread blocks. Where there is one round, dO.O is found on the way, as the sum
+//              of P dP over a query's keys: chunk c + 1 meets itself twice, two products more for the ten of a step.
 // Memory       a ring of three tiles of rows, three of dO and two of values, gathered by cp.async one chunk ahead;
-//              a run of L chunks reads 3 L + 4 tiles. Rounds before the last leave bfloat16 partial results, the
-//              last one adds them and writes the gradients. Shared 96 KB for K = 64 and 160 KB for K = 128.
+//              a run of L chunks reads 3 L + 4 tiles (+1 for dO.O). Rounds before the last leave bfloat16 partial
+//              results, the last one adds them and writes the gradients. Shared 96 KB for K = 64 and 160 KB for K = 128.
 // Determinism  the bits do not depend on the runs: dq is the chunk before, then the own one; dk and dv the own one,
 //              then the chunk after; rounds in their order; no atomics.
 // Reference    org.reformer4j.reference.ChunkedAttention, KeyRule, AttentionHeads
@@ -17,7 +18,7 @@
 namespace rf {
 namespace {
 
-template <int SIZE, bool DROPOUT>
+template <int SIZE, bool DROPOUT, bool FINDS_DELTA>
 __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
     attention_run_gradient_kernel(Attention a, AttentionGradient g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -69,8 +70,8 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
   gather_rows(1);
   gather_values(0);
   copy_async_commit();
-  put_rows(fetch_rows(a, p, g, chunk(2), rows_of(0).tokens), rows_of(2), rows_of(0));
-  put_rows(fetch_rows(a, p, g, chunk(2), rows_of(1).tokens), rows_of(2), rows_of(1));
+  put_block_rows(fetch_block_rows(a, p, g, chunk(2), rows_of(0).tokens), rows_of(2), rows_of(0));
+  put_block_rows(fetch_block_rows(a, p, g, chunk(2), rows_of(1).tokens), rows_of(2), rows_of(1));
   copy_async_wait<0>();
   __syncthreads();
   put_factors<SIZE>(a, queries, rows_of(0).factors);
@@ -91,14 +92,15 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
     copy_async_wait<0>();
     __syncthreads();
     put_factors<SIZE>(a, next_tile, next_rows.factors);
-    if (step + 2 <= steps) {
-      gather_rows(step + 2);
-    }
-    if (step + 1 < steps) {
+    if (step + 1 < steps || (FINDS_DELTA && !p.whole)) {
       gather_values(step + 1);
     }
     copy_async_commit();
-    const uint32_t fetched = fetch_rows(a, p, g, chunk(step + 3), rows_of(step + 2).tokens);
+    if (step + 2 <= steps) {
+      gather_rows(step + 2);
+    }
+    copy_async_commit();
+    const uint32_t fetched = fetch_block_rows(a, p, g, chunk(step + 3), rows_of(step + 2).tokens);
 #pragma unroll
     for (int n = 0; n < SIZE / 16; ++n) {
 #pragma unroll
@@ -113,8 +115,14 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
     float d_weights[4][4];
     if (owned) {
       const PairPlace place = {chunk(step) * p.chunk / p.per_round, p.whole ? 0 : kGradientTile};
-      const uint32_t kept = DROPOUT ? kept_bits(a, p, rows.tokens, place) : 0;
+      const uint32_t kept = DROPOUT ? kept_pairs(a, p, rows.tokens, place) : 0;
       pair_products<SIZE>(s, d_weights, key_tile, d_out_tile, key_tile, value_tile);
+      if (FINDS_DELTA && p.whole) {
+        put_deltas<DROPOUT>(a, rows, rows, kept, d_out_factor, s, d_weights, sums);
+        __syncthreads();
+        take_deltas(sums, 2, rows);
+        __syncthreads();
+      }
       pair_gradients<DROPOUT, true>(a, rows, rows, kept, d_out_factor, s, d_weights, weights, d_scores,
                                     key_sums);
       __syncthreads();
@@ -124,9 +132,25 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
       __syncthreads();
     }
     if (!p.whole) {
+      if (FINDS_DELTA) {
+        // The next chunk's queries meet their own keys early, for dO.O alone.
+        copy_async_wait<1>();
+        __syncthreads();
+        const PairPlace own = {chunk(step + 1) * p.chunk / p.per_round, kGradientTile};
+        const uint32_t kept = DROPOUT ? kept_pairs(a, p, next_rows.tokens, own) : 0;
+        pair_products<SIZE>(s, d_weights, next_tile, next_d_out_tile, next_tile,
+                            values + (step + 1) % 2 * kValueStep);
+        put_deltas<DROPOUT>(a, next_rows, next_rows, kept, d_out_factor, s, d_weights, sums);
+      }
       const PairPlace place = {chunk(step + 1) * p.chunk / p.per_round, 0};
-      const uint32_t kept = DROPOUT ? kept_bits(a, p, next_rows.tokens, place) : 0;
+      const uint32_t kept = DROPOUT ? kept_pairs(a, p, next_rows.tokens, place) : 0;
       pair_products<SIZE>(s, d_weights, next_tile, next_d_out_tile, key_tile, value_tile);
+      if (FINDS_DELTA) {
+        put_deltas<DROPOUT>(a, next_rows, rows, kept, d_out_factor, s, d_weights, sums + 2 * kGradientTile);
+        __syncthreads();
+        take_deltas(sums, 4, next_rows);
+        __syncthreads();
+      }
       pair_gradients<DROPOUT, true>(a, next_rows, rows, kept, d_out_factor, s, d_weights, weights,
                                     d_scores, key_sums);
       __syncthreads();
@@ -151,37 +175,24 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
       __syncthreads();
       write_value_rows<SIZE>(a, p, g, rows, stage, d_out_tile, d_out_factor);
     }
-    put_rows(fetched, rows_of(step + 3), rows_of(step + 2));
+    put_block_rows(fetched, rows_of(step + 3), rows_of(step + 2));
   }
-}
-
-template <int SIZE, bool DROPOUT>
-int launch(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
-  constexpr int kBytes = (8 * kTileElements<SIZE> + 2 * kPairElements) * 2 +
-                         (4 * kBlockRowWords + 4 * kGradientTile) * 4;
-  const auto kernel = attention_run_gradient_kernel<SIZE, DROPOUT>;
-  if (const int status =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return status;
-  }
-  RF_LAUNCH((attention_run_gradient_kernel<SIZE, DROPOUT>), grid, dim3(kGradientThreads), kBytes, stream, a,
-            g);
-  return static_cast<int>(cudaGetLastError());
-}
-
-template <int SIZE>
-int launch_size(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
-  return a.dropout.threshold != 0 ? launch<SIZE, true>(a, g, grid, stream)
-                                  : launch<SIZE, false>(a, g, grid, stream);
 }
 
 }  // namespace
 
-int launch_run_gradient(const Attention& a, const AttentionGradient& g, int64_t blocks, int heads,
-                        cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(ceil_div(blocks, g.run)), static_cast<unsigned>(heads),
-                  static_cast<unsigned>(a.batch));
-  return a.size == 64 ? launch_size<64>(a, g, grid, stream) : launch_size<128>(a, g, grid, stream);
+int launch_run_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
+  return with_constants(a, g.delta == nullptr, [&](auto size, auto flag, auto dropout) {
+    constexpr int kSize = decltype(size)::value;
+    constexpr bool kFindsDelta = decltype(flag)::value;
+    constexpr bool kDropout = decltype(dropout)::value;
+    constexpr int kBytes = (8 * kTileElements<kSize> + 2 * kPairElements) * 2 +
+                           (4 * kBlockRowWords + 4 * kGradientTile) * 4;
+    int status = RF_STATUS_OK;
+    RF_LAUNCH_SHARED(status, (attention_run_gradient_kernel<kSize, kDropout, kFindsDelta>), grid, kGradientThreads, kBytes,
+                     stream, a, g);
+    return status;
+  });
 }
 
 }  // namespace rf

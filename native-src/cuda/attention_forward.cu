@@ -5,11 +5,13 @@
 // Grid         a block owns 16 queries of one chunk of one head and walks over its window in tiles of 16 keys
 //              with a running maximum; then a warp per token combines the rounds.
 // Memory       reads a query once and every key and value of the window once per tile of queries; the rounds'
-//              results, R (K + 1) floats per token and head, are written and read once. Shared 27 KB.
+//              results, R (K + 1) floats per token and head of a group, are written and read once. Shared 27 KB.
 // Determinism  keys in the order of the window, rounds in their order.
 // Reference    org.reformer4j.reference.ChunkedAttention, AttentionHeads
 // Measured     not yet run on a card; the plain path, without tensor cores
 #include "attention_forward_fast.cuh"
+
+#include <algorithm>
 
 namespace rf {
 namespace {
@@ -22,7 +24,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   RF_SHARED_ARRAY(float, weights, kAttentionTile * (kAttentionTile + 1));
   RF_SHARED_ARRAY(int, query_tokens, kAttentionTile);
   RF_SHARED_ARRAY(int, key_tokens, kAttentionTile);
-  const Places p = places_of(a, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y));
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), a.first_head + static_cast<int>(blockIdx.y));
   const int tiles = p.tiles_per_chunk();
   const int chunk = static_cast<int>(blockIdx.x) / tiles;
   if (chunk >= p.chunks) {
@@ -99,7 +101,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   if (query < 0) {
     return;
   }
-  const int64_t target = round_row(a, p, round, query);
+  const int64_t target = result_row(a, p, round, query);
   if (part == 0) {
     store(round_lse + target, sum == 0.0f ? -INFINITY : high + logf(sum));
   }
@@ -121,15 +123,15 @@ __global__ void __launch_bounds__(kAttentionThreads)
     return;
   }
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const Places p = places_of(a, static_cast<int>(blockIdx.z), static_cast<int>(blockIdx.y));
+  const Places p = places_of(a, static_cast<int>(blockIdx.z), a.first_head + static_cast<int>(blockIdx.y));
   const bool real = token < p.length;
   float high = -INFINITY;
   float sum = 0.0f;
   for (int r = 0; real && r < p.rounds; ++r) {
-    high = fmaxf(high, load(round_lse + round_row(a, p, r, token)));
+    high = fmaxf(high, load(round_lse + result_row(a, p, r, token)));
   }
   for (int r = 0; high != -INFINITY && r < p.rounds; ++r) {
-    sum = add(sum, expf(load(round_lse + round_row(a, p, r, token)) - high));
+    sum = add(sum, expf(load(round_lse + result_row(a, p, r, token)) - high));
   }
   const float total = high == -INFINITY ? -INFINITY : high + logf(sum);
   if (lane == 0) {
@@ -140,7 +142,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
     float value = 0.0f;
     if (total != -INFINITY) {
       for (int r = 0; r < p.rounds; ++r) {
-        const int64_t source = round_row(a, p, r, token);
+        const int64_t source = result_row(a, p, r, token);
         value = fmaf(expf(load(round_lse + source) - total), load(round_out + source * a.size + d),
                      value);
       }
@@ -164,7 +166,7 @@ extern "C" int64_t rf_attention_workspace(int batch, int stride, int heads, int 
   if (fast != 0) {
     return rf::fast_forward_workspace(batch, stride, head_size, rounds, heads_per_group);
   }
-  return static_cast<int64_t>(batch) * heads * rounds * stride * (head_size + 1) * 4;
+  return static_cast<int64_t>(batch) * std::min(heads_per_group, heads) * rounds * stride * (head_size + 1) * 4;
 }
 
 extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, int out_type,
@@ -182,14 +184,18 @@ extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, 
   if (rf_attention_fast(input_type, head_size, chunk, alignment) != 0) {
     return fast_forward(context, a, to, lse, tiles, min(heads_per_group, heads), workspace);
   }
+  a.group = min(heads_per_group, heads);
   float* const round_out = static_cast<float*>(workspace);
   float* const round_lse =
-      round_out + static_cast<int64_t>(batch) * heads * rounds * stride * head_size;
-  const unsigned h = static_cast<unsigned>(heads);
-  const unsigned b = static_cast<unsigned>(batch);
-  RF_LAUNCH(attention_forward_kernel, dim3(static_cast<unsigned>(tiles), h, b),
-            dim3(kAttentionThreads), 0, context->stream, a, round_out, round_lse);
-  RF_LAUNCH(attention_combine_kernel, dim3(static_cast<unsigned>(ceil_div(stride, 4)), h, b),
-            dim3(kAttentionThreads), 0, context->stream, a, to, lse, round_out, round_lse);
+      round_out + static_cast<int64_t>(batch) * a.group * rounds * stride * head_size;
+  const dim3 block(kAttentionThreads);
+  for (; a.first_head < heads; a.first_head += a.group) {
+    const unsigned h = static_cast<unsigned>(min(a.group, heads - a.first_head));
+    const unsigned b = static_cast<unsigned>(batch);
+    RF_LAUNCH(attention_forward_kernel, dim3(static_cast<unsigned>(tiles), h, b), block, 0, context->stream, a,
+              round_out, round_lse);
+    RF_LAUNCH(attention_combine_kernel, dim3(static_cast<unsigned>(ceil_div(stride, 4)), h, b), block, 0,
+              context->stream, a, to, lse, round_out, round_lse);
+  }
   return static_cast<int>(cudaGetLastError());
 }

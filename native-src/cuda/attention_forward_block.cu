@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     copy_async_commit();
     const int fetched = fetch_rows(a, p, block(i + 3), key_rows(words, i + 1).tokens);
     const uint32_t kept =
-        DROPOUT ? kept_bits(a, p, queries, p.whole ? 0 : g.round, i * kTileTokens) : 0;
+        DROPOUT ? kept_keys(a, p, queries, p.whole ? 0 : g.round, i * kTileTokens) : 0;
     __syncthreads();
     attend<SIZE, DROPOUT>(a, x, queries, query_tile, rows, key_tile, values + i % 2 * kTile, kept);
     put_rows(fetched, key_rows(words, i + 3), key_rows(words, i + 1));
@@ -75,31 +75,17 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
   write_block<SIZE>(a, p, g, x, queries, query_tile);
 }
 
-template <int SIZE, bool DROPOUT>
-int launch(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  constexpr int kBytes = 5 * kTileElements<SIZE> * 2 + (4 * kKeyRowWords + kTileTokens) * 4;
-  const auto kernel = attention_block_kernel<SIZE, DROPOUT>;
-  if (const int status =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return status;
-  }
-  RF_LAUNCH((attention_block_kernel<SIZE, DROPOUT>), grid, dim3(kForwardThreads), kBytes, stream, a, g);
-  return static_cast<int>(cudaGetLastError());
-}
-
-template <int SIZE>
-int launch_size(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  return a.dropout.threshold != 0 ? launch<SIZE, true>(a, g, grid, stream)
-                                  : launch<SIZE, false>(a, g, grid, stream);
-}
-
 }  // namespace
 
-int launch_block_forward(const Attention& a, const AttentionForward& g, int64_t blocks, int heads,
-                         cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(heads),
-                  static_cast<unsigned>(a.batch));
-  return a.size == 64 ? launch_size<64>(a, g, grid, stream) : launch_size<128>(a, g, grid, stream);
+int launch_block_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
+  return with_constants(a, false, [&](auto size, auto, auto dropout) {
+    constexpr int kSize = decltype(size)::value;
+    constexpr bool kDropout = decltype(dropout)::value;
+    constexpr int kBytes = 5 * kTileElements<kSize> * 2 + (4 * kKeyRowWords + kTileTokens) * 4;
+    int status = RF_STATUS_OK;
+    RF_LAUNCH_SHARED(status, (attention_block_kernel<kSize, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
+    return status;
+  });
 }
 
 }  // namespace rf

@@ -3,7 +3,7 @@
 #ifndef REFORMER_ATTENTION_FORWARD_FAST_CUH
 #define REFORMER_ATTENTION_FORWARD_FAST_CUH
 
-#include "attention_tiles.cuh"
+#include "attention_launch.cuh"
 
 namespace rf {
 
@@ -23,50 +23,21 @@ struct AttentionForward {
   int run;         // chunks that a thread block walks over
 };
 
-// Queues the kernels of one round for a group of heads; `blocks` is the most that a sequence has in it.
-int launch_block_forward(const Attention& a, const AttentionForward& g, int64_t blocks, int heads,
-                         cudaStream_t stream);
-int launch_run_forward(const Attention& a, const AttentionForward& g, int64_t blocks, int heads,
-                       cudaStream_t stream);
+// Queue the kernel of one round for a group of heads.
+int launch_block_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream);
+int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream);
 
 // The whole path, where rf_attention_fast says that it is there.
 int64_t fast_forward_workspace(int batch, int stride, int head_size, int rounds, int heads_per_group);
 int fast_forward(const rf_context* context, const Attention& a, const Matrix& out, float* lse,
                  int64_t tiles, int heads_per_group, void* workspace);
 
-// What is known of the 64 rows of a block as keys.
-struct KeyRows {
-  Shared<int> tokens;     // -1: none
-  Shared<int> keys;       // the same, also -1 where masked
-  Shared<float> factors;  // what makes keys of the rows, times log2(e)
-};
 constexpr int kKeyRowWords = 3 * kTileTokens;
 
+// Factors are those of the keys times log2(e).
 __device__ __forceinline__ KeyRows key_rows(Shared<float> memory, int slot) {
   const Shared<float> start = memory + slot % 4 * kKeyRowWords;
   return {shared_cast<int>(start), shared_cast<int>(start + kTileTokens), start + 2 * kTileTokens};
-}
-
-// Starts the loads for rows to come, so that they run beside the products: half of the threads bring the
-// tokens of `block` (none where it is negative), the others whether `tokens` are masked. The result goes to
-// put_rows.
-__device__ __forceinline__ int fetch_rows(const Attention& a, const Places& p, int block,
-                                          Shared<int> tokens) {
-  const int row = static_cast<int>(threadIdx.x) % kTileTokens;
-  if (static_cast<int>(threadIdx.x) < kTileTokens) {
-    return block < 0 ? -1 : token_in_block(a, p, block, row);
-  }
-  const int token = tokens[row];
-  return token < 0 || is_masked(a, p, token) ? -1 : token;
-}
-
-__device__ __forceinline__ void put_rows(int fetched, const KeyRows& tokens, const KeyRows& keys) {
-  const int row = static_cast<int>(threadIdx.x) % kTileTokens;
-  if (static_cast<int>(threadIdx.x) < kTileTokens) {
-    tokens.tokens[row] = fetched;
-  } else {
-    keys.keys[row] = fetched;
-  }
 }
 
 // Softmax of a warp's 16 queries so far, in fragments of mma.m16n8k16; scores in units of log2.
@@ -93,27 +64,12 @@ __device__ __forceinline__ void clear(Softmax<SIZE>& x) {
   }
 }
 
-// Which probabilities of the thread are kept, a bit each: bit 16 half + 2 j + e. In a rolled loop before the
-// products, so that no registers are taken from them.
-__device__ __forceinline__ uint32_t kept_bits(const Attention& a, const Places& p, Shared<int> queries,
+// Of 64 keys from a place of the window on: bit 16 half + 2 j + e.
+__device__ __forceinline__ uint32_t kept_keys(const Attention& a, const Places& p, Shared<int> queries,
                                               int round, int window_place) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first = static_cast<int>(threadIdx.x) / 32 * 16 + lane / 4;
-  const int64_t window = static_cast<int64_t>(a.chunk) * a.window_chunks;
-  uint32_t bits = 0;
-#pragma unroll 1
-  for (int i = 0; i < 16; ++i) {
-    const int query = queries[first + i / 8 * 8];
-    // Even, so that both elements are of one quad.
-    const int64_t element =
-        round_row(a, p, round, query) * window + window_place + i % 8 * 8 + lane % 4 * 2;
-    uint32_t words[4];
-    philox_quad(words, a.dropout, element >> 2);
-    const bool second = (element & 2) != 0;
-    bits |= static_cast<uint32_t>((second ? words[2] : words[0]) >= a.dropout.threshold) << (2 * i);
-    bits |= static_cast<uint32_t>((second ? words[3] : words[1]) >= a.dropout.threshold) << (2 * i + 1);
-  }
-  return bits;
+  return kept_bits<8>(a, p, queries, first, round, window_place + lane % 4 * 2);
 }
 
 // Lets the block's queries see 64 more keys.

@@ -70,14 +70,14 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     const int round = p.whole ? 0 : g.round;
     clear<SIZE>(x);
     if (!p.whole) {
-      const uint32_t kept = DROPOUT ? kept_bits(a, p, rows.tokens, round, 0) : 0;
+      const uint32_t kept = DROPOUT ? kept_keys(a, p, rows.tokens, round, 0) : 0;
       attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, key_rows(words, step - 1),
                             queries + (step - 1) % 3 * kTile, before_values, kept);
     }
     // Everybody has written factors, and is done with the values of the chunk before.
     __syncthreads();
     const uint32_t kept =
-        DROPOUT ? kept_bits(a, p, rows.tokens, round, p.whole ? 0 : kTileTokens) : 0;
+        DROPOUT ? kept_keys(a, p, rows.tokens, round, p.whole ? 0 : kTileTokens) : 0;
     attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, rows, query_tile, values + step % 3 * kTile,
                           kept);
     write_block<SIZE>(a, p, g, x, rows.tokens, before_values);
@@ -85,31 +85,17 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
   }
 }
 
-template <int SIZE, bool DROPOUT>
-int launch(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  constexpr int kBytes = 6 * kTileElements<SIZE> * 2 + 4 * kKeyRowWords * 4;
-  const auto kernel = attention_run_kernel<SIZE, DROPOUT>;
-  if (const int status =
-          cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes)) {
-    return status;
-  }
-  RF_LAUNCH((attention_run_kernel<SIZE, DROPOUT>), grid, dim3(kForwardThreads), kBytes, stream, a, g);
-  return static_cast<int>(cudaGetLastError());
-}
-
-template <int SIZE>
-int launch_size(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  return a.dropout.threshold != 0 ? launch<SIZE, true>(a, g, grid, stream)
-                                  : launch<SIZE, false>(a, g, grid, stream);
-}
-
 }  // namespace
 
-int launch_run_forward(const Attention& a, const AttentionForward& g, int64_t blocks, int heads,
-                       cudaStream_t stream) {
-  const dim3 grid(static_cast<unsigned>(ceil_div(blocks, g.run)), static_cast<unsigned>(heads),
-                  static_cast<unsigned>(a.batch));
-  return a.size == 64 ? launch_size<64>(a, g, grid, stream) : launch_size<128>(a, g, grid, stream);
+int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
+  return with_constants(a, false, [&](auto size, auto, auto dropout) {
+    constexpr int kSize = decltype(size)::value;
+    constexpr bool kDropout = decltype(dropout)::value;
+    constexpr int kBytes = 6 * kTileElements<kSize> * 2 + 4 * kKeyRowWords * 4;
+    int status = RF_STATUS_OK;
+    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
+    return status;
+  });
 }
 
 }  // namespace rf

@@ -7,7 +7,6 @@
 namespace rf {
 
 constexpr int kTileTokens = 64;  // places of a block, as queries and as keys
-constexpr int kMaxRun = 8;       // neighbouring chunks that one thread block takes, at most
 constexpr float kLog2E = 1.4426950408889634f;
 
 // A tile of 64 gathered rows as bfloat16; as floats it is a staging tile for results.
@@ -15,28 +14,6 @@ template <int SIZE>
 constexpr int kRowPitch = SIZE + 8;
 template <int SIZE>
 constexpr int kTileElements = kTileTokens * kRowPitch<SIZE>;
-
-// How the launches of an attention are cut.
-struct FastBlocks {
-  int64_t blocks;  // most blocks of a sequence in a round
-  int rounds;
-  bool runs;  // whether the kernels for the published window serve
-};
-
-inline FastBlocks fast_blocks(const Attention& a, int64_t tiles) {
-  // Where all sequences are one chunk there is one round, else the tiles of 16 rows are those of a sequence of
-  // several chunks.
-  const bool all_whole = tiles * kAttentionTile <= a.chunk;
-  const int rounds = all_whole || a.order == nullptr ? 1 : a.rounds;
-  return {ceil_div(tiles, int64_t{rounds} * (kTileTokens / kAttentionTile)), rounds,
-          a.shared && a.chunk == kTileTokens && a.before == 1 && a.window_chunks == 2};
-}
-
-// Two waves of thread blocks before runs grow.
-inline int chunks_per_run(int64_t blocks, int processors) {
-  const int64_t most = blocks / (2 * processors);
-  return static_cast<int>(most < 1 ? 1 : most > kMaxRun ? kMaxRun : most);
-}
 
 inline int64_t alignment_of(const Matrix& m) {
   return static_cast<int64_t>(reinterpret_cast<uintptr_t>(m.data)) | m.stride * type_bytes(m.type);
@@ -123,6 +100,57 @@ __device__ __forceinline__ void put_factors(const Attention& a, Shared<uint16_t>
       factors[row] = mul(key_factor(a, sum), unit);
     }
   }
+}
+
+// What is known of the 64 rows of a block as keys.
+struct KeyRows {
+  Shared<int> tokens;     // -1: none
+  Shared<int> keys;       // the same, also -1 where masked
+  Shared<float> factors;  // what makes keys of the rows
+};
+
+// Starts the loads for rows to come, so that they run beside the products: the first 64 threads bring the
+// tokens of `block` (none where it is negative), the next whether `tokens` are masked. The result goes to
+// put_rows.
+__device__ __forceinline__ int fetch_rows(const Attention& a, const Places& p, int block,
+                                          Shared<int> tokens) {
+  const int row = static_cast<int>(threadIdx.x) % kTileTokens;
+  if (static_cast<int>(threadIdx.x) < kTileTokens) {
+    return block < 0 ? -1 : token_in_block(a, p, block, row);
+  }
+  const int token = tokens[row];
+  return token < 0 || is_masked(a, p, token) ? -1 : token;
+}
+
+__device__ __forceinline__ void put_rows(int fetched, const KeyRows& tokens, const KeyRows& keys) {
+  const int row = static_cast<int>(threadIdx.x) % kTileTokens;
+  if (static_cast<int>(threadIdx.x) < kTileTokens) {
+    tokens.tokens[row] = fetched;
+  } else {
+    keys.keys[row] = fetched;
+  }
+}
+
+// Which probabilities of a thread are kept, a bit each: those of two rows, `first_row` and the eighth after,
+// and of PAIRS pairs of columns, eight apart, from `place` of the window on. Bit 2 (PAIRS half + pair) + e.
+// In a rolled loop before the products, so that no registers are taken from them.
+template <int PAIRS>
+__device__ __forceinline__ uint32_t kept_bits(const Attention& a, const Places& p, Shared<int> queries,
+                                              int first_row, int round, int place) {
+  const int64_t window = static_cast<int64_t>(a.chunk) * a.window_chunks;
+  uint32_t bits = 0;
+#pragma unroll 1
+  for (int i = 0; i < 2 * PAIRS; ++i) {
+    const int query = queries[first_row + i / PAIRS * 8];
+    // Even, so that both elements are of one quad.
+    const int64_t element = round_row(a, p, round, query) * window + place + i % PAIRS * 8;
+    uint32_t words[4];
+    philox_quad(words, a.dropout, element >> 2);
+    const bool second = (element & 2) != 0;
+    bits |= static_cast<uint32_t>((second ? words[2] : words[0]) >= a.dropout.threshold) << (2 * i);
+    bits |= static_cast<uint32_t>((second ? words[3] : words[1]) >= a.dropout.threshold) << (2 * i + 1);
+  }
+  return bits;
 }
 
 }  // namespace rf

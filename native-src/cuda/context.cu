@@ -96,6 +96,12 @@ int rf_context_create(int device, rf_context** out) {
     error = cudaErrorNoKernelImageForDevice;
   }
   if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&context->processors, cudaDevAttrMultiProcessorCount, device);
+  }
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&context->cache, cudaDevAttrL2CacheSize, device);
+  }
+  if (error == cudaSuccess) {
     error = cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking);
   }
   if (error == cudaSuccess) {
@@ -134,6 +140,11 @@ int rf_context_destroy(rf_context* context) {
       clear(cudaEventDestroy(copied));
     }
   }
+  for (cudaEvent_t time : {context->started, context->stopped}) {
+    if (time != nullptr) {
+      clear(cudaEventDestroy(time));
+    }
+  }
   if (context->staging != nullptr) {
     clear(cudaFreeHost(context->staging));
   }
@@ -147,6 +158,10 @@ int rf_context_destroy(rf_context* context) {
 void* rf_context_stream(rf_context* context) { return context->stream; }
 
 int rf_context_threads(rf_context*, int) { return RF_STATUS_OK; }
+
+int64_t rf_context_cache(rf_context* context) {
+  return context->cache > 0 ? context->cache : rf::kUnknownCache;
+}
 
 int rf_context_describe(rf_context* context, char* text, int capacity) {
   cudaDeviceProp properties;
@@ -165,6 +180,36 @@ int rf_context_describe(rf_context* context, char* text, int capacity) {
 int rf_synchronize(rf_context* context) {
   const int status = rf::enter(context);
   return status != 0 ? status : clear(cudaStreamSynchronize(context->stream));
+}
+
+int rf_timer_start(rf_context* context) {
+  int status = rf::enter(context);
+  for (cudaEvent_t* time : {&context->started, &context->stopped}) {
+    if (status == 0 && *time == nullptr) {
+      status = clear(cudaEventCreateWithFlags(time, cudaEventDefault));
+    }
+  }
+  return status != 0 ? status : clear(cudaEventRecord(context->started, context->stream));
+}
+
+int rf_timer_stop(rf_context* context, double* seconds) {
+  *seconds = 0;
+  if (context->stopped == nullptr) {
+    return RF_STATUS_UNSUPPORTED;
+  }
+  float milliseconds = 0;
+  int status = rf::enter(context);
+  if (status == 0) {
+    status = clear(cudaEventRecord(context->stopped, context->stream));
+  }
+  if (status == 0) {
+    status = clear(cudaEventSynchronize(context->stopped));
+  }
+  if (status == 0) {
+    status = clear(cudaEventElapsedTime(&milliseconds, context->started, context->stopped));
+  }
+  *seconds = 1e-3 * static_cast<double>(milliseconds);
+  return status;
 }
 
 int rf_allocate(rf_context* context, int64_t bytes, void** address) {

@@ -7,19 +7,27 @@
 
 namespace rf {
 
+constexpr int kUnknownCache = 32 << 20;  // where a device does not say
 constexpr int kStagingSlots = 2;
 constexpr int64_t kStagingBytes = 4 << 20;  // of a slot
+constexpr int64_t kStagingAlignment = 256;
 
 }  // namespace rf
 
 struct rf_context {
   int device;
+  int processors = 0;  // multiprocessors of the device
+  int cache = 0;       // bytes of its L2 cache
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
-  // Pinned slots that uploads go through, in turn; an event each: its last copy. Made when first used.
+  // Pinned slots that uploads fill, in turn; an event each: its last copy, when it was full. Made when first used.
   char* staging = nullptr;
   cudaEvent_t copied[rf::kStagingSlots] = {};
-  int next_slot = 0;
+  int slot = 0;  // in use
+  // Of the stopwatch; made when first used.
+  cudaEvent_t started = nullptr;
+  cudaEvent_t stopped = nullptr;
+  int64_t staged = 0;  // bytes of the slot in use that uploads have filled
 };
 
 namespace rf {

@@ -1,6 +1,7 @@
 // What         copies of rows: to the device, back, and on it.
-// Memory       uploads of up to 4 MiB go through pinned slots and return without waiting for the device: only
-//              a slot whose last copy is still queued makes the caller wait.
+// Memory       uploads of up to 4 MiB go through two pinned slots of that size, one behind the other until a slot is
+//              full, and return without waiting for the device; only where the other slot is then still being copied
+//              the caller waits. So the tables of a decoding step, some KiB each, never make the host wait.
 // Determinism  everything in stream order.
 // Reference    org.reformer4j.reference.ArrayMemory
 #include "context.h"
@@ -58,32 +59,37 @@ int make_staging(rf_context* context) {
   return status;
 }
 
-// Packs the rows into the next slot and queues its copy.
+// Goes on to the other slot, whose copies must be done.
+int change_slot(rf_context* context) {
+  int status = clear(cudaEventRecord(context->copied[context->slot], context->stream));
+  if (status == 0) {
+    context->slot = (context->slot + 1) % kStagingSlots;
+    context->staged = 0;
+    status = clear(cudaEventSynchronize(context->copied[context->slot]));
+  }
+  return status;
+}
+
+// Packs the rows into a slot and queues their copy.
 int upload_staged(rf_context* context, void* target, int64_t target_pitch, const void* source,
                   int64_t source_pitch, int64_t row_bytes, int64_t rows) {
   int status = make_staging(context);
   if (status == 0) {
     status = enter(context);
   }
-  const int slot = context->next_slot;
-  if (status == 0) {
-    status = clear(cudaEventSynchronize(context->copied[slot]));
+  if (status == 0 && context->staged + row_bytes * rows > kStagingBytes) {
+    status = change_slot(context);
   }
   if (status != 0) {
     return status;
   }
-  char* const staged = context->staging + slot * kStagingBytes;
+  char* const staged = context->staging + context->slot * kStagingBytes + context->staged;
+  context->staged += ceil_div(row_bytes * rows, kStagingAlignment) * kStagingAlignment;
   for (int64_t row = 0; row < rows; ++row) {
     std::memcpy(staged + row * row_bytes, static_cast<const char*>(source) + row * source_pitch,
                 static_cast<size_t>(row_bytes));
   }
-  status = move(context, target, target_pitch, staged, row_bytes, row_bytes, rows,
-                cudaMemcpyHostToDevice);
-  if (status == 0) {
-    status = clear(cudaEventRecord(context->copied[slot], context->stream));
-  }
-  context->next_slot = (slot + 1) % kStagingSlots;
-  return status;
+  return move(context, target, target_pitch, staged, row_bytes, row_bytes, rows, cudaMemcpyHostToDevice);
 }
 
 }  // namespace

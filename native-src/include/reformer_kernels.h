@@ -88,10 +88,17 @@ RF_EXPORT void* rf_context_stream(rf_context* context);
 // How many threads of the host share the work, the calling one included; at first all processors that the
 // process may use. No result depends on it. Of the CPU library; CUDA takes any number and ignores it.
 RF_EXPORT int rf_context_threads(rf_context* context, int threads);
+// Bytes of the cache in front of the device's memory, for callers who can keep an intermediate result there;
+// 0 where chunks of work need not heed it, as with the CPU library.
+RF_EXPORT int64_t rf_context_cache(rf_context* context);
 // "NVIDIA H100 80GB HBM3, sm_90, driver 13.0"; text has capacity bytes and ends with 0.
 RF_EXPORT int rf_context_describe(rf_context* context, char* text, int capacity);
 // Waits for everything queued and returns the first error of it.
 RF_EXPORT int rf_synchronize(rf_context* context);
+// Starts a stopwatch of the device behind everything queued; the second waits for all that was queued since and
+// says how many seconds the device took for it, by its own clock. There is one per context.
+RF_EXPORT int rf_timer_start(rf_context* context);
+RF_EXPORT int rf_timer_stop(rf_context* context, double* seconds);
 
 // ---- memory -----------------------------------------------------------------------------------
 
@@ -102,7 +109,7 @@ RF_EXPORT int rf_free(rf_context* context, void* address);
 // Free and total bytes of the device; memory kept by this context's pool counts as free.
 RF_EXPORT int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes);
 // Copies rows of host memory to the device, in stream order; the source may be reused on return. Waits for
-// the device only above 4 MiB, or while earlier uploads are queued. Pitches in bytes.
+// the device only above 4 MiB, or while more than 4 MiB of earlier uploads are queued. Pitches in bytes.
 RF_EXPORT int rf_upload(rf_context* context, void* target, int64_t target_pitch, const void* source,
                         int64_t source_pitch, int64_t row_bytes, int64_t rows);
 // Waits, and copies rows of device memory to the host.
@@ -262,7 +269,7 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // order int32 [B, H, R, T] from rf_lsh_sort, or null for tokens as they stand (then R = 1)
 // sequences int32 [2, B]: lengths, slots; key_mask int32 [B, T], 0 = masked, or null; head_mask [H] or null
 // tiles: the largest number of a sequence's chunks times 16-row tiles of a chunk
-// heads_per_group: heads that the fast path takes at a time, 1..H; bounds its workspace and changes no bit
+// heads_per_group: heads that are taken at a time, 1..H; bounds the workspace and changes no bit
 // dropout of the probabilities; element (row of [B, H, R, T]) * chunk * window_chunks + place in the window
 #define RF_ATTENTION                                                                               \
   const void *queries, int64_t queries_stride, const void *keys, int64_t keys_stride,              \

@@ -22,8 +22,11 @@
   X(rf_context_destroy)                \
   X(rf_context_stream)                 \
   X(rf_context_threads)                \
+  X(rf_context_cache)                  \
   X(rf_context_describe)               \
   X(rf_synchronize)                    \
+  X(rf_timer_start)                    \
+  X(rf_timer_stop)                     \
   X(rf_allocate)                       \
   X(rf_free)                           \
   X(rf_memory)                         \

@@ -69,6 +69,9 @@ bool get_attribute(cudaDeviceAttr attribute, int* value) {
     case cudaDevAttrMultiProcessorCount:
       *value = 4;
       return true;
+    case cudaDevAttrL2CacheSize:
+      *value = 512 << 10;
+      return true;
     case cudaDevAttrComputeCapabilityMajor:
       *value = 8;
       return true;

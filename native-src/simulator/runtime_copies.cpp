@@ -1,5 +1,6 @@
 // Copies, pinned host memory and events. A copy out of pinned memory is put off until something uses the
 // device or waits for it, so that a buffer that is filled again too early gives wrong results here, too.
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 
@@ -13,6 +14,10 @@ using sim::finish;
 struct CUevent_st {
   // Number of copies that had been queued when the event was recorded.
   uint64_t copies;
+  bool timed;
+  bool recorded = false;
+  // Calls have done their work when they return: the time of the record is that of the device.
+  std::chrono::steady_clock::time_point time = {};
 };
 
 namespace {
@@ -103,10 +108,10 @@ cudaError_t cudaFreeHost(void* address) {
   return finish(device().status());
 }
 
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned int flags) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
-  *event = new CUevent_st{0};
+  *event = new CUevent_st{0, (flags & cudaEventDisableTiming) == 0};
   return cudaSuccess;
 }
 
@@ -119,6 +124,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   event->copies = device().copies_done + device().copies.size();
+  event->recorded = true;
+  event->time = std::chrono::steady_clock::now();
   return cudaSuccess;
 }
 
@@ -126,6 +133,16 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   device().run_copies(event->copies);
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  if (!start->timed || !end->timed || !start->recorded || !end->recorded) {
+    return finish(cudaErrorInvalidResourceHandle);
+  }
+  *milliseconds = std::chrono::duration<float, std::milli>(end->time - start->time).count();
   return cudaSuccess;
 }
 

@@ -225,13 +225,11 @@ void attention(int length, int head_size, int rounds, int chunk, const char* suf
                                  head_size, rows[3], head_size, rows[4], head_size, RF_BF16, lse, ATTENTION);
   });
 #undef ATTENTION
-  // The plan for runs of 8 chunks (docs/kernels.md); backward over one round dO.O weighs too much for it.
+  // The plan for runs of 8 chunks (docs/kernels.md).
   if (chunk == 64 && rounds > 0 && head_size == 128) {
     require_near(forward, 4.5 * rounds + 8.0 * rounds / head_size + (2 * rounds - 1) * (2 + 4.0 / head_size),
                  "attention_forward");
-    if (rounds > 1) {
-      require_near(backward, 6.75 * rounds + 16.0 * rounds / head_size + 4 * (2 * rounds - 1), "attention_backward");
-    }
+    require_near(backward, 6.75 * rounds + 16.0 * rounds / head_size + 4 * (2 * rounds - 1), "attention_backward");
   }
 }
 

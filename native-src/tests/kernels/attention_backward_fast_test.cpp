@@ -172,6 +172,14 @@ void attention(Device& device, const Case& c) {
     same(single.keys, all.keys, "d_keys in groups of one head, " + name(c));
     same(single.values, all.values, "d_values in groups of one head, " + name(c));
   }
+  // Over one round of the published window dO.O comes from P and dP: the output is not read.
+  if (c.shared && c.rounds == 1 && c.chunk == 64 && c.before == 1 && c.after == 0 && c.size >= 64) {
+    Results lost = saved;
+    for (double& x : lost.out) x = NAN;
+    const Gradients found = run(device, p, lost, c.heads, 3.0f);
+    same(found.queries, all.queries, "d_queries without the output, " + name(c));
+    same(found.values, all.values, "d_values without the output, " + name(c));
+  }
 }
 
 }  // namespace
@@ -182,6 +190,7 @@ int main() {
     const bool causal = true, shared = true, mask = true, head_mask = true, dropout = true;
     if (small()) {
       attention(device, {64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout});
+      attention(device, {64, 1, 1, 64, 1, 0, {129}, causal, shared, mask, head_mask, dropout});
       attention(device, {64, 1, 1, 64, 1, 0, {65}, causal, !shared, !mask, !head_mask, !dropout});
     } else {
       // The published window: rounds, head sizes, ragged lengths, a single token, two chunks that wrap around.
@@ -190,6 +199,10 @@ int main() {
       attention(device, {64, 1, 4, 64, 1, 0, {129, 63}, causal, shared, mask, !head_mask, !dropout, RF_F32});
       attention(device, {128, 1, 2, 64, 1, 0, {130}, causal, shared, mask, head_mask, !dropout, RF_BF16, 256});
       attention(device, {128, 2, 1, 64, 1, 0, {66, 64}, !causal, shared, !mask, !head_mask, dropout});
+      // One round: dO.O on the way, runs of several chunks, empty chunks at the end, sequences of one chunk.
+      attention(device, {128, 1, 1, 64, 1, 0, {1100}, causal, shared, !mask, !head_mask, !dropout});
+      attention(device, {64, 2, 1, 64, 1, 0, {130}, !causal, shared, mask, head_mask, dropout, RF_F32, 256});
+      attention(device, {64, 2, 4, 64, 1, 0, {64, 30}, causal, shared, !mask, head_mask, dropout});
       // Other windows and chunks.
       attention(device, {64, 1, 2, 64, 1, 1, {191, 20}, !causal, shared, mask, !head_mask, !dropout});
       attention(device, {64, 1, 1, 64, 2, 0, {130}, causal, shared, !mask, !head_mask, dropout});

@@ -133,9 +133,6 @@ void attention(Device& device, const Case& c) {
   Matrix sequences(device, RF_I32, 1, 2 * c.batch), mask(device, RF_I32, 1, rows);
   q.put(floats(d.q)), k.put(floats(d.k)), v.put(floats(d.v)), d_out.put(floats(d.weights));
   order.put(d.order), sequences.put(d.sequences), mask.put(d.mask);
-  Block workspace(device, std::max(rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds, c.heads, 0),
-                                   rf_attention_backward_workspace(c.batch, c.length, c.heads, c.size, c.rounds,
-                                                                   RF_F32, c.heads, 0)));
   const int slots = d.sequences[static_cast<size_t>(c.batch)];
   const int64_t tiles = slots <= c.chunk ? (c.length + 15) / 16
                                          : int64_t{c.shared ? c.rounds : 1} * slots / c.chunk * ((c.chunk + 15) / 16);
@@ -144,13 +141,29 @@ void attention(Device& device, const Case& c) {
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride, \
       RF_F32, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,        \
       nullptr, c.batch, c.length, c.heads, c.size, c.rounds, c.chunk, c.before,                           \
-      1 + c.before + c.after, c.causal, c.shared, tiles, c.heads, TEST_DROPOUT(dropout)
-  ok(rf_attention(device.context, o.data(), o.stride, RF_F32, lse_on.floats(), ATTENTION, workspace.address),
-     "rf_attention");
-  ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
-                           d_out.data(), d_out.stride, o.data(), o.stride, RF_F32, lse_on.floats(), ATTENTION,
-                           workspace.address),
-     "rf_attention_backward");
+      1 + c.before + c.after, c.causal, c.shared, tiles, group, TEST_DROPOUT(dropout)
+  // Heads one at a time, in a workspace for one, then all at once: the same bits.
+  std::vector<std::vector<float>> of_groups;
+  for (const int group : {1, c.heads}) {
+    Block workspace(device, rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds, group, 0));
+    ok(rf_attention(device.context, o.data(), o.stride, RF_F32, lse_on.floats(), ATTENTION, workspace.address),
+       "rf_attention");
+    Block gradient_workspace(device, rf_attention_backward_workspace(c.batch, c.length, c.heads, c.size, c.rounds,
+                                                                     RF_F32, group, 0));
+    ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
+                             d_out.data(), d_out.stride, o.data(), o.stride, RF_F32, lse_on.floats(), ATTENTION,
+                             gradient_workspace.address),
+       "rf_attention_backward");
+    const std::vector<std::vector<float>> results = {o.get(), dq.get(), c.shared ? std::vector<float>{} : dk.get(),
+                                                     dv.get()};
+    if (group > 1) {
+      for (size_t i = 0; i < results.size(); ++i) same(results[i], of_groups[i], "groups of one head, " + name(c));
+    }
+    of_groups = results;
+  }
+  check(c.heads == 1 || rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds, 1, 0) * c.heads ==
+                            rf_attention_workspace(c.batch, c.length, c.heads, c.size, c.rounds, c.heads, 0),
+        "one head takes its share of the workspace, " + name(c));
   nearly(o.get(), out, 4e-6, "out " + name(c));
   const std::vector<float> sums = lse_on.get();
   for (size_t i = 0; i < lse.size(); ++i) {

@@ -106,6 +106,22 @@ int main() {
     char text[200];
     ok(rf_context_describe(device.context, text, sizeof text), "rf_context_describe");
     std::printf("%s: %s\n", rf_description(), text);
+    check(cuda() ? rf_context_cache(device.context) >= 256 << 10 : rf_context_cache(device.context) == 0,
+          "bytes of the cache");
+    double idle = -1, busy = -1;
+    check(rf_timer_stop(device.context, &idle) == RF_STATUS_UNSUPPORTED, "a timer that was not started");
+    ok(rf_timer_start(device.context), "rf_timer_start");
+    ok(rf_timer_stop(device.context, &idle), "rf_timer_stop");
+    {
+      Matrix large(device, RF_F32, 1 << 10, 1 << 12);
+      ok(rf_timer_start(device.context), "rf_timer_start");
+      for (int i = 0; i < 20; ++i) {
+        ok(rf_fill(device.context, large.data(), large.stride, RF_F32, 1 << 10, 1 << 12, 1), "rf_fill");
+      }
+      ok(rf_timer_stop(device.context, &busy), "rf_timer_stop");
+    }
+    check(idle >= 0 && busy > idle && busy < 60,
+          "times " + std::to_string(idle) + " and " + std::to_string(busy));
     copies(device);
     uploads_in_a_row(device);
     limits(device);

@@ -107,6 +107,22 @@ void test_early_exit() {
   CHECK(cudaGetLastError() == cudaSuccess && out.values()[0] == 3.0f);
 }
 
+// The time between two events, only of events that have been recorded and were made for it.
+void test_times() {
+  float milliseconds = -1;
+  cudaEvent_t first = nullptr, second = nullptr, untimed = nullptr;
+  CHECK(cudaEventCreateWithFlags(&first, cudaEventDefault) == cudaSuccess);
+  CHECK(cudaEventCreateWithFlags(&second, cudaEventDefault) == cudaSuccess);
+  CHECK(cudaEventCreateWithFlags(&untimed, cudaEventDisableTiming) == cudaSuccess);
+  CHECK(cudaEventRecord(first) == cudaSuccess && cudaEventRecord(untimed) == cudaSuccess);
+  CHECK(cudaEventElapsedTime(&milliseconds, first, second) == cudaErrorInvalidResourceHandle);
+  CHECK(cudaEventRecord(second) == cudaSuccess);
+  CHECK(cudaEventElapsedTime(&milliseconds, first, untimed) == cudaErrorInvalidResourceHandle);
+  CHECK(cudaEventElapsedTime(&milliseconds, first, second) == cudaSuccess && milliseconds >= 0);
+  cudaGetLastError();
+  for (cudaEvent_t event : {first, second, untimed}) CHECK(cudaEventDestroy(event) == cudaSuccess);
+}
+
 void test_lost_device() {
   const cudaStream_t first = create_stream();
   const cudaStream_t second = create_stream();
@@ -160,6 +176,7 @@ int main() {
   test_memory();
   test_launches();
   test::in_all_modes(test_early_exit);
+  test_times();
   test_lost_device();
   test::in_all_modes(test_threads);
   CHECK(cudaMemPoolDestroy(test::pool()) == cudaSuccess);

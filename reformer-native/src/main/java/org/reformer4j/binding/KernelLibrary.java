@@ -62,10 +62,16 @@ public final class KernelLibrary extends Pointer {
 
   public native int rf_context_threads(@Cast("rf_context*") long context, int threads);
 
+  public native @Cast("int64_t") long rf_context_cache(@Cast("rf_context*") long context);
+
   public native int rf_context_describe(
       @Cast("rf_context*") long context, @Cast("char*") byte[] text, int capacity);
 
   public native int rf_synchronize(@Cast("rf_context*") long context);
+
+  public native int rf_timer_start(@Cast("rf_context*") long context);
+
+  public native int rf_timer_stop(@Cast("rf_context*") long context, double[] seconds);
 
   public native int rf_allocate(
       @Cast("rf_context*") long context,

@@ -97,17 +97,13 @@ final class AttentionKernels {
     Sequences all = spec.sequences();
     Dropout dropout = spec.dropout();
     long table = sequences.address(in.op(), all);
+    int fast = fast(in, List.of(in.queries(), in.keys(), in.values()));
+    int group = headsPerGroup(in, fast != 0);
     long bytes =
         device
             .kernels()
             .rf_attention_workspace(
-                all.batch(),
-                all.stride(),
-                spec.heads(),
-                spec.headSize(),
-                in.rounds(),
-                headsPerGroup(in),
-                fast(in, List.of(in.queries(), in.keys(), in.values())));
+                all.batch(), all.stride(), spec.heads(), spec.headSize(), in.rounds(), group, fast);
     long workspace = memory.workspace(bytes);
     int status =
         device
@@ -140,7 +136,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
-                headsPerGroup(in),
+                group,
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -179,6 +175,8 @@ final class AttentionKernels {
     Sequences all = spec.sequences();
     Dropout dropout = spec.dropout();
     long table = sequences.address(in.op(), all);
+    int fast = fast(in, List.of(in.queries(), in.keys(), in.values(), dOut));
+    int group = headsPerGroup(in, fast != 0);
     long bytes =
         device
             .kernels()
@@ -189,8 +187,8 @@ final class AttentionKernels {
                 spec.headSize(),
                 in.rounds(),
                 dO.type(),
-                headsPerGroup(in),
-                fast(in, List.of(in.queries(), in.keys(), in.values(), dOut)));
+                group,
+                fast);
     long workspace = memory.workspace(bytes);
     int status =
         device
@@ -231,7 +229,7 @@ final class AttentionKernels {
                 spec.causal() ? 1 : 0,
                 in.shared() ? 1 : 0,
                 in.tiles(),
-                headsPerGroup(in),
+                group,
                 dropout.stream().seed(),
                 (int) dropout.stream().step(),
                 ResidualKernels.counter(dropout.stream()),
@@ -267,10 +265,14 @@ final class AttentionKernels {
             ElementTypes.code(in.queries()), spec.headSize(), spec.chunkLength(), alignment);
   }
 
-  /** As many heads at a time as keep the results of their rounds small: 4 K bytes per token. */
-  private static int headsPerGroup(Inputs in) {
+  /**
+   * As many heads at a time as keep the results of their rounds small: two bfloat16 rows per token
+   * and round before the last, or, off the tensor cores, three of floats per token and round.
+   */
+  private static int headsPerGroup(Inputs in, boolean fast) {
     AttentionSpec spec = in.spec();
-    long perHead = Math.max(1, 4L * spec.headSize() * spec.sequences().rows() * (in.rounds() - 1));
+    long rows = (long) spec.headSize() * spec.sequences().rows();
+    long perHead = Math.max(1, fast ? 4L * rows * (in.rounds() - 1) : 12L * rows * in.rounds());
     return (int) Math.max(1, Math.min(spec.heads(), GROUP_BYTES / perHead));
   }
 

@@ -115,6 +115,13 @@ final class Device {
     return kernels.rf_context_stream(context);
   }
 
+  /**
+   * Returns the bytes of the device's cache that chunks should fit into, 0 where it is no matter.
+   */
+  long cacheBytes() {
+    return kernels.rf_context_cache(context);
+  }
+
   /** Returns whether device functions may be called: neither closed nor lost. */
   boolean alive() {
     return !closed && lost == null;

@@ -9,9 +9,13 @@ import org.reformer4j.api.TensorScope;
 
 /**
  * out = act(dropout(x W1^T + b1)) W2^T, a chunk of rows at a time: products, and one kernel between
- * them. Results that are added to are the sums of the chunks, in their order.
+ * them, which takes as many rows as lie in the device's cache. Results that are added to are the
+ * sums of the chunks, in their order.
  */
 final class FeedForwardKernels implements FeedForwards {
+  /** Rows of a tile of a matrix product: pieces are whole ones. */
+  private static final long TILE_ROWS = 128;
+
   private final Device device;
   private final DeviceMemory memory;
   private final Products products;
@@ -33,14 +37,19 @@ final class FeedForwardKernels implements FeedForwards {
     }
     long chunk = Math.min(spec.chunkRows(), x.rows());
     try (TensorScope scope = new TensorScope(op, memory)) {
-      Tensor sumBlock = scope.allocate(DType.F32, chunk, w1.rows());
-      Tensor hiddenBlock = sameOr(scope, x.type(), sumBlock);
+      Tensor hiddenBlock = scope.allocate(x.type(), chunk, w1.rows());
+      long piece = pieceRows(hiddenBlock);
+      Tensor sumBlock = floats(scope, hiddenBlock, piece);
       for (long from = 0; from < x.rows(); from += chunk) {
         long count = Math.min(chunk, x.rows() - from);
-        Tensor sums = sumBlock.rows(0, count);
         Tensor hidden = hiddenBlock.rows(0, count);
-        products.gemm(sums, x.rows(from, count), false, w1, true, 1f, 0f);
-        activate(op, hidden, null, sums, b1, from, spec);
+        for (long at = 0; at < count; at += piece) {
+          long rows = Math.min(piece, count - at);
+          Tensor part = hidden.rows(at, rows);
+          Tensor sums = sumBlock == null ? part : sumBlock.rows(0, rows);
+          products.gemm(sums, x.rows(from + at, rows), false, w1, true, 1f, 0f);
+          activate(op, part, null, sums, b1, from + at, spec);
+        }
         products.gemm(out.rows(from, count), hidden, false, w2, true, 1f, 0f);
       }
     }
@@ -68,27 +77,31 @@ final class FeedForwardKernels implements FeedForwards {
     }
     long chunk = Math.min(spec.chunkRows(), x.rows());
     try (TensorScope scope = new TensorScope(op, memory)) {
-      Tensor sumBlock = scope.allocate(DType.F32, chunk, w1.rows());
-      Tensor slopeBlock = scope.allocate(DType.F32, chunk, w1.rows());
-      Tensor hiddenBlock = sameOr(scope, x.type(), sumBlock);
-      // Where hidden values have a block of their own, the sums are no longer needed.
-      Tensor gradientBlock =
-          hiddenBlock == sumBlock ? scope.allocate(DType.F32, chunk, w1.rows()) : sumBlock;
-      Tensor dSumBlock = sameOr(scope, x.type(), gradientBlock);
+      Tensor hiddenBlock = scope.allocate(x.type(), chunk, w1.rows());
+      Tensor dSumBlock = scope.allocate(x.type(), chunk, w1.rows());
+      long piece = pieceRows(hiddenBlock);
+      Tensor slopeBlock = scope.allocate(DType.F32, piece, w1.rows());
+      // First of the sums, then of the gradient of the hidden values.
+      Tensor sumBlock = floats(scope, hiddenBlock, piece);
       for (long from = 0; from < x.rows(); from += chunk) {
         long count = Math.min(chunk, x.rows() - from);
-        Tensor sums = sumBlock.rows(0, count);
-        Tensor slope = slopeBlock.rows(0, count);
         Tensor hidden = hiddenBlock.rows(0, count);
-        Tensor dHidden = gradientBlock.rows(0, count);
         Tensor dSums = dSumBlock.rows(0, count);
         Tensor xRows = x.rows(from, count);
         Tensor dOutRows = dOut.rows(from, count);
-        products.gemm(sums, xRows, false, w1, true, 1f, 0f);
-        activate(op, hidden, slope, sums, b1, from, spec);
+        for (long at = 0; at < count; at += piece) {
+          long rows = Math.min(piece, count - at);
+          Tensor part = hidden.rows(at, rows);
+          Tensor dPart = dSums.rows(at, rows);
+          Tensor slope = slopeBlock.rows(0, rows);
+          Tensor sums = sumBlock == null ? part : sumBlock.rows(0, rows);
+          Tensor dHidden = sumBlock == null ? dPart : sums;
+          products.gemm(sums, xRows.rows(at, rows), false, w1, true, 1f, 0f);
+          activate(op, part, slope, sums, b1, from + at, spec);
+          products.gemm(dHidden, dOutRows.rows(at, rows), false, w2, false, 1f, 0f);
+          activateBackward(op, dPart, dB1, dHidden, slope);
+        }
         products.gemm(dW2, dOutRows, true, hidden, false, 1f, 1f);
-        products.gemm(dHidden, dOutRows, false, w2, false, 1f, 0f);
-        activateBackward(op, dSums, dB1, dHidden, slope);
         products.gemm(dW1, dSums, true, xRows, false, 1f, 1f);
         // Last, as out may share memory with dOut, and dX with x.
         if (out != null) {
@@ -99,9 +112,20 @@ final class FeedForwardKernels implements FeedForwards {
     }
   }
 
-  /** Returns the block itself where it is of the type, else one like it of that type. */
-  private static Tensor sameOr(TensorScope scope, DType type, Tensor block) {
-    return block.type() == type ? block : scope.allocate(type, block.rows(), block.columns());
+  /**
+   * Returns how many rows of a chunk are taken at a time between the products, so that their floats
+   * and hidden values lie in half of the device's cache; the other half is for the weights. The
+   * same forward and backward: the way of computing a product depends on its shape.
+   */
+  private long pieceRows(Tensor hidden) {
+    long row = hidden.columns() * (Float.BYTES + hidden.type().bytes());
+    long fitting = device.cacheBytes() / 2 / Math.max(1, row) / TILE_ROWS * TILE_ROWS;
+    return Math.min(hidden.rows(), Math.max(TILE_ROWS, fitting));
+  }
+
+  /** Returns a block for float sums of a piece, or null where the hidden values are floats. */
+  private static Tensor floats(TensorScope scope, Tensor hidden, long piece) {
+    return hidden.type() == DType.F32 ? null : scope.allocate(DType.F32, piece, hidden.columns());
   }
 
   /** Refuses tensors that were freed or belong to another backend, before anything is written. */

@@ -15,6 +15,7 @@ import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ModelOutline;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.Task;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.ModelConversion;
 import org.reformer4j.model.checkpoint.ModelFolder;
@@ -61,7 +62,7 @@ final class InspectCommand implements Callable<Integer> {
     line(out, "folder", folder.toString());
     config.ifPresent(shape -> printShape(out, shape));
     printParameters(out, config, files, weights);
-    config.ifPresent(shape -> printMemory(out, shape, hasLmHead(shape, weights)));
+    config.ifPresent(shape -> printMemory(out, shape, task(shape, weights)));
     List<String> companions =
         ModelConversion.COMPANIONS.stream()
             .filter(name -> Files.isRegularFile(folder.resolve(name)))
@@ -70,7 +71,8 @@ final class InspectCommand implements Callable<Integer> {
     if (config.isPresent() && weights.isPresent()) {
       ModelFolder model = ModelFolder.open(folder);
       lacks.addAll(
-          model.discrepancies(new ModelOutline(config.get(), model.hasLmHead()).parameters()));
+          model.discrepancies(
+              new ModelOutline(config.get(), task(config.get(), weights)).parameters()));
     }
     line(out, "lacks", lacks.isEmpty() ? "nothing" : lacks.get(0));
     lacks.stream().skip(1).forEach(lack -> line(out, "", lack));
@@ -89,13 +91,8 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   /** What is stored decides; without it the architectures that the config names. */
-  private static boolean hasLmHead(ReformerConfig config, Optional<StoredTensors> weights) {
-    return weights
-        .map(stored -> stored.names().stream().anyMatch(name -> name.startsWith("lm_head.")))
-        .orElseGet(
-            () ->
-                config.architectures().stream()
-                    .anyMatch(name -> name.endsWith("LMHead") || name.endsWith("MaskedLM")));
+  private static Task task(ReformerConfig config, Optional<StoredTensors> weights) {
+    return weights.map(stored -> Task.of(config, stored.names())).orElseGet(() -> Task.of(config));
   }
 
   private static void printShape(PrintWriter out, ReformerConfig config) {
@@ -132,7 +129,7 @@ final class InspectCommand implements Callable<Integer> {
                       shapes.put(name, stored.entry(name).shape());
                     }));
     if (weights.isEmpty() && config.isPresent()) {
-      new ModelOutline(config.get(), hasLmHead(config.get(), weights))
+      new ModelOutline(config.get(), task(config.get(), weights))
           .parameters()
           .all()
           .forEach(parameter -> shapes.put(parameter.name(), parameter.shape()));
@@ -164,8 +161,8 @@ final class InspectCommand implements Callable<Integer> {
     out.println();
   }
 
-  private static void printMemory(PrintWriter out, ReformerConfig config, boolean lmHead) {
-    ModelOutline outline = new ModelOutline(config, lmHead);
+  private static void printMemory(PrintWriter out, ReformerConfig config, Task task) {
+    ModelOutline outline = new ModelOutline(config, task);
     long count = outline.parameters().elements();
     line(
         out,

@@ -15,16 +15,11 @@ public final class ModelOutline {
    * Declares the parameters of {@link ReformerModel}.
    *
    * @param config its shape
-   * @param withLmHead whether there is a language-model head
+   * @param task which head there is
    */
-  public ModelOutline(ReformerConfig config, boolean withLmHead) {
+  public ModelOutline(ReformerConfig config, Task task) {
     this.config = config;
-    new Embeddings(config, "reformer.embeddings.", parameters);
-    ReversibleStack.of(config, "reformer.encoder.layers.", parameters);
-    FinalNorm norm = new FinalNorm(config, "reformer.encoder.layer_norm.", parameters);
-    if (withLmHead) {
-      new LmHead(config, norm, parameters);
-    }
+    new Encoder(config, parameters).head(task, parameters);
   }
 
   /** Returns the parameters, which have names and shapes but no values. */

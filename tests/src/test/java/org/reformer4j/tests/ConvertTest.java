@@ -277,10 +277,16 @@ class ConvertTest {
   /** The outline is what a model has, and its estimate what a step allocates at most. */
   @Test
   void outlineIsThatOfTheModel() {
-    for (String name : List.of("causal-lm", "base-model", "causal-lm-non-axial")) {
+    for (String name :
+        List.of(
+            "causal-lm",
+            "base-model",
+            "causal-lm-non-axial",
+            "sequence-classification",
+            "question-answering")) {
       try (Backend backend = TestBackends.reference();
           ReformerModel model = ReformerModel.load(Golden.root().resolve(name), backend)) {
-        ModelOutline outline = new ModelOutline(model.config(), model.hasLmHead());
+        ModelOutline outline = new ModelOutline(model.config(), model.task());
         assertEquals(
             model.parameters().all().stream().map(Parameter::toString).toList(),
             outline.parameters().all().stream().map(Parameter::toString).toList());

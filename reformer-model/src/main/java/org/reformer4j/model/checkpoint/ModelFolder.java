@@ -98,11 +98,6 @@ public final class ModelFolder {
     return weights;
   }
 
-  /** Returns whether the parameters of a language-model head are there. */
-  public boolean hasLmHead() {
-    return weights.names().stream().anyMatch(name -> name.startsWith("lm_head."));
-  }
-
   /** Returns the names under which parameters are stored. */
   public Set<String> names() {
     return new LinkedHashSet<>(weights.names());

@@ -2,7 +2,7 @@
 //              chunks c - before .. c + after, cyclically; LSH: key = unit vector of the query's own row, a token
 //              alone gets its own value; local: separate keys, order as it stands.
 // Shapes       out, queries, keys, values [B*T, H*K], K <= 128; lse [B, H, T]; any T, R, chunk and window.
-// Threads      heads, and the chunks of those that do not come out even, are shared out (attention.h).
+// Threads      heads, and the chunks of those that do not come out even, are shared out (attention_places.h).
 // Memory       per chunk gathers a row once as a query and key and once as a value; the window slides along, so what
 //              the next chunk sees is still there. Scores of kTileColumns queries stay in the first cache. A round is
 //              added to the rows of the rounds before it: out is read and written once per round.
@@ -29,13 +29,12 @@ constexpr int64_t kRoom = 384;
 
 // Chunks of the window that a thread has gathered, at most `room` of them, behind each other.
 struct Window {
-  int64_t room, chunk_rows, pitch;
+  int64_t room, pitch;
   float *keys, *values, *queries, *query_panels, *scores, *drops;
   float *factors, *high;
   int32_t *tokens, *bounds, *value_tokens, *query_tokens;
 
   Window(Arrays& arrays, const Attention& a, int64_t largest) {
-    chunk_rows = largest;
     pitch = round_up(a.size, kTileColumns);
     room = a.window_chunks + (largest == 0 ? 0 : kRoom / largest);
     // A panel of the last chunk may read rows behind it.
@@ -59,11 +58,7 @@ struct Window {
 class Forward {
  public:
   Forward(const AttentionForward& p, const Places& places, const Window& window)
-      : p_(p),
-        a_(p.a),
-        places_(places),
-        w_(window),
-        dropout_(p.a.dropout),
+      : p_(p), a_(p.a), places_(places), w_(window), dropout_(p.a.dropout),
         keys_(places.window_chunks * places.chunk) {}
 
   void run(Range positions) {

@@ -29,7 +29,8 @@ constexpr int64_t kRowsAhead = 16;
 alignas(64) constexpr float kNoRow[kAttentionMaxSize] = {};
 
 // Asks for rows that are written soon.
-static inline void expect_rows(const HeadRows& rows, const Places& p, const int32_t* tokens, int64_t count, int64_t size) {
+static inline void expect_rows(const HeadRows& rows, const Places& p, const int32_t* tokens, int64_t count,
+                               int64_t size) {
   for (int64_t i = 0; i < count; ++i) {
     for (int64_t d = 0; tokens[i] >= 0 && d < size; d += 16) __builtin_prefetch(row_of(rows, p, tokens[i]) + d, 1, 2);
   }
@@ -107,7 +108,8 @@ static inline void transpose_panels(float* to, const float* from, int64_t pitch,
   for (int64_t first = 0; first < count; first += kTileColumns) {
     for (int64_t i = 0; i < kTileColumns; i += kLanes) {
       for (int64_t d = 0; d < pitch; d += kLanes) {
-        transpose_square(to + first * pitch + d * kTileColumns + i, kTileColumns, from + (first + i) * pitch + d, pitch);
+        transpose_square(to + first * pitch + d * kTileColumns + i, kTileColumns, from + (first + i) * pitch + d,
+                         pitch);
       }
     }
   }
@@ -133,8 +135,8 @@ static inline void tile_row_products(float* out, const float* x, const float* y,
   }
 }
 
-// Factors that make keys out of rows: 1 / (sqrt(K) * root mean square), or 1 / sqrt(K). Of shared QK, the rows are given
-// as transposed panels: a sum of squares is one chain per even and odd element. Writes whole panels.
+// Factors that make keys out of rows: 1 / (sqrt(K) * root mean square), or 1 / sqrt(K). Of shared QK, the rows are
+// given as transposed panels: a sum of squares is one chain per even and odd element. Writes whole panels.
 static inline void key_factors(float* factors, const Attention& a, const float* panels, int64_t pitch, int64_t count) {
   const float size = static_cast<float>(a.size);
   for (int64_t i = 0; i < count; i += kTileColumns) {

@@ -30,7 +30,8 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
       std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
                rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, RF_F32, c.heads, 0));
   Block workspace(device, workspace_bytes);
-  ok(rf_fill(device.context, workspace.address, workspace_bytes / 4, RF_F32, 1, workspace_bytes / 4, poison), "rf_fill");
+  ok(rf_fill(device.context, workspace.address, workspace_bytes / 4, RF_F32, 1, workspace_bytes / 4, poison),
+     "rf_fill");
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
 #define ATTENTION                                                                                            \
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \
@@ -147,7 +148,8 @@ void masked_shared_key(Device& device, const Case& c) {
   for (float number : {INFINITY, NAN}) {
     const Result actual = with_masked(device, p, number);
     const std::string what = "masked shared key of " + std::to_string(number) + ", " + name(c);
-    test::same(other_rows(p, actual.out, token, token + 1), other_rows(p, expected.out, token, token + 1), "out " + what);
+    test::same(other_rows(p, actual.out, token, token + 1), other_rows(p, expected.out, token, token + 1),
+               "out " + what);
     test::same(other_rows(p, actual.d_queries, first, last), other_rows(p, expected.d_queries, first, last),
                "d_queries " + what);
     test::same(other_rows(p, actual.d_values, first, last), other_rows(p, expected.d_values, first, last),

@@ -37,6 +37,27 @@ inline void time_once(Speed* best, double work, int threads, const std::function
 }
 
 #if defined(__x86_64__)
+// Reads all of an array, a multiple of 2 KB, and adds it up in eight sums.
+#define READS(REGISTER, WIDTH)                                                                       \
+  asm volatile("vaddps 0*" WIDTH "(%0), %%" REGISTER "0, %%" REGISTER "0\n vaddps 1*" WIDTH "(%0), %%" REGISTER   \
+               "1, %%" REGISTER "1\n vaddps 2*" WIDTH "(%0), %%" REGISTER "2, %%" REGISTER "2\n vaddps 3*" WIDTH  \
+               "(%0), %%" REGISTER "3, %%" REGISTER "3\n vaddps 4*" WIDTH "(%0), %%" REGISTER "4, %%" REGISTER     \
+               "4\n vaddps 5*" WIDTH "(%0), %%" REGISTER "5, %%" REGISTER "5\n vaddps 6*" WIDTH "(%0), %%"        \
+               REGISTER "6, %%" REGISTER "6\n vaddps 7*" WIDTH "(%0), %%" REGISTER "7, %%" REGISTER "7"            \
+               ::"r"(at) : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "memory")
+
+inline void read(const float* from, int64_t count, const std::string& isa) {
+  const char* const end = reinterpret_cast<const char*>(from + count);
+  const char* at = reinterpret_cast<const char*>(from);
+  if (isa == "avx512") {
+    for (; at < end; at += 512) READS("zmm", "64");
+  } else if (isa == "avx2") {
+    for (; at < end; at += 256) READS("ymm", "32");
+  } else {
+    for (; at < end; at += 128) READS("xmm", "16");
+  }
+}
+
 // Twelve independent chains of the widest fused multiply-adds there are: more than latency times width.
 #define CHAINS(REGISTER)                                                                                      \
   asm volatile(                                                                                               \
@@ -79,7 +100,32 @@ inline void peak(Speed* best, const std::string& isa, int threads) {
 }
 #else
 inline void peak(Speed*, const std::string&, int) {}
+
+inline void read(const float* from, int64_t count, const std::string&) {
+  float sums[64] = {};
+  for (int64_t i = 0; i < count; i += 64) {
+    for (int j = 0; j < 64; ++j) sums[j] += from[i + j];
+  }
+  for (float sum : sums) asm volatile("" ::"r"(sum));
+}
 #endif
+
+// GB/s of `calls` plain reads of an array by all threads together, each of its own part.
+inline void plain_read(Speed* best, const float* from, int64_t count, const std::string& isa, int threads, int calls) {
+  const int64_t part = count / threads / 512 * 512;
+  time_once(
+      best, 4e-9 * static_cast<double>(part * threads * calls), threads,
+      [&](int) {
+        const auto read_part = [&](int thread) {
+          for (int i = 0; i < calls; ++i) read(from + thread * part, part, isa);
+        };
+        std::vector<std::thread> others;
+        for (int i = 1; i < threads; ++i) others.emplace_back(read_part, i);
+        read_part(0);
+        for (std::thread& other : others) other.join();
+      },
+      1);
+}
 
 inline void check(int status, const char* what) {
   if (status != 0) {

@@ -1,14 +1,14 @@
 // What         u = dropout(x + bias), hidden = act(u), slope = act'(u) * dropout factor; backward dx =
 //              dhidden * slope, dbias += column sums of dx.
 // Shapes       hidden, slope, x, dx, dhidden [N, D]; bias, dbias [D]; any N and D. N is one chunk of rows.
-// Threads      rows are shared out; columns in the backward.
+// Threads      rows are shared out; in the backward also columns, to be summed (column_chain.h).
 // Memory       forward reads x, writes hidden, and slope where backward follows; backward reads dhidden and
 //              slope, writes dx.
 // Determinism  a column sum is one chain over the rows, from what is there on: the bits of the reference,
 //              whatever the chunks.
 // Reference    org.reformer4j.reference.FeedForward, Activations, Erf
 #include "activation_rows.h"
-#include "context.h"
+#include "column_chain.h"
 
 namespace rf {
 
@@ -22,6 +22,27 @@ RF_DECLARE_KERNEL(activation, Activation)
 RF_DECLARE_KERNEL(activation_backward, ActivationBackward)
 
 namespace RF_ISA {
+namespace {
+
+class Gradient {
+ public:
+  explicit Gradient(const ActivationBackward& p) : p_(p) {}
+
+  void row(int64_t row, float* terms) {
+    for (int64_t column = 0; column < p_.columns; column += kLanes) {
+      const F dx = load_elements(p_.dhidden, row, column, p_.columns) * load_elements(p_.slope, row, column, p_.columns);
+      store(terms + column, dx);
+      store_elements(p_.dx, row, column, p_.columns, dx);
+    }
+  }
+
+  void end() const {}
+
+ private:
+  const ActivationBackward& p_;
+};
+
+}  // namespace
 
 void activation(rf_context& context, const Activation& p) {
   // Some thirty operations an element.
@@ -31,17 +52,7 @@ void activation(rf_context& context, const Activation& p) {
 }
 
 void activation_backward(rf_context& context, const ActivationBackward& p) {
-  const Matrix dbias = {p.dbias, 0, RF_F32};
-  parallel(context, p.rows * p.columns, kElementGrain, [&](const Team& team) {
-    const Range own = team.share(p.columns, 16);
-    for (int64_t row = 0; row < p.rows; ++row) {
-      for (int64_t column = own.from; column < own.to; column += kLanes) {
-        const F dx = load_elements(p.dhidden, row, column, own.to) * load_elements(p.slope, row, column, own.to);
-        store_elements(dbias, 0, column, own.to, load_elements(dbias, 0, column, own.to) + dx);
-        store_elements(p.dx, row, column, own.to, dx);
-      }
-    }
-  });
+  chain_columns<Gradient>(context, p, p.dbias, p.rows, p.columns);
 }
 
 }  // namespace RF_ISA

@@ -1,309 +1,21 @@
-// What both directions of the attention share: which token stands at a place of the sorted list, what a query may
-// see, tiles of gathered rows, and how the work is divided.
+// What both directions of the attention share: their arguments, and how they are run. Its parts:
+//   attention_places.h   which token stands at a place of the sorted list, what a query may see, who does which chunks
+//   attention_rows.h     tiles of gathered rows, their norms, dropout factors
+//   attention_softmax.h  exponentials and logarithms
 //
 // Tiles are transposed where a vector is wanted: the lanes of scores are queries, so that a softmax has no sums
 // across lanes.
 #ifndef REFORMER_CPU_ATTENTION_H
 #define REFORMER_CPU_ATTENTION_H
 
-#include "context.h"
-#include "dropout.h"
-#include "product_tile.h"
+#include "attention_places.h"
+#include "attention_rows.h"
+#include "attention_softmax.h"
 
 namespace rf {
-
-constexpr int kAttentionMaxSize = 128;
-constexpr float kKeyEpsilon = 1e-6f;  // Hugging Face's _len_norm
-
-// Rows of which this head has `size` elements from first + row * stride on.
-struct HeadRows {
-  float* data;
-  int64_t stride;
-};
-
-struct Attention {
-  HeadRows queries, keys, values;
-  const int32_t* order;      // [B, H, R, T]; null: the tokens as they stand
-  const int32_t* sequences;  // [2, B]: lengths, slots
-  const int32_t* key_mask;   // [B, T] or null
-  const float* head_mask;    // [H] or null
-  int64_t batch, stride, heads, size, rounds;
-  int64_t chunk, before, window_chunks;
-  bool causal, shared;
-  Dropout dropout;
-};
-
 namespace RF_ISA {
 
-// Multiply-adds that are worth a thread.
-constexpr int64_t kAttentionGrain = 1 << 18;
-// The key bound of one that no query sees, and of one that all see.
-constexpr int32_t kHidden = INT32_MAX;
-constexpr int32_t kVisible = -2;
-
-// One head of one sequence as a list of places cut into chunks. Chunks form a ring; a position is the number of a
-// chunk before it is wrapped around.
-struct Places {
-  int64_t batch, head, length, per_round, rounds, chunk, chunks, before, window_chunks;
-  int64_t first_row;  // of the sequence
-  int64_t first_column;
-  bool whole;
-};
-
-RF_INLINE Places places_of(const Attention& a, int64_t batch, int64_t head) {
-  Places p;
-  p.batch = batch;
-  p.head = head;
-  p.length = a.sequences[batch];
-  const int64_t slots = a.sequences[a.batch + batch];
-  p.whole = slots <= a.chunk;
-  p.per_round = p.whole ? p.length : slots;
-  p.rounds = p.whole || a.order == nullptr ? 1 : a.rounds;
-  p.chunk = p.whole ? p.length : a.chunk;
-  p.chunks = p.chunk == 0 ? 0 : p.rounds * p.per_round / p.chunk;
-  p.before = p.whole ? 0 : a.before;
-  p.window_chunks = p.whole ? 1 : a.window_chunks;
-  p.first_row = batch * a.stride;
-  p.first_column = head * a.size;
-  return p;
-}
-
-RF_INLINE int64_t chunk_at(const Places& p, int64_t position) {
-  const int64_t rest = position % p.chunks;
-  return rest < 0 ? rest + p.chunks : rest;
-}
-
-RF_INLINE int64_t round_of(const Places& p, int64_t chunk) { return chunk * p.chunk / p.per_round; }
-
-// The tokens at the places of a chunk, -1 for empty ones; a chunk lies within one round.
-RF_INLINE void tokens_of(const Attention& a, const Places& p, int64_t chunk, int32_t* tokens) {
-  const int64_t round = round_of(p, chunk);
-  const int64_t first = chunk * p.chunk - round * p.per_round;
-  const bool sorted = !p.whole && a.order != nullptr;
-  const int64_t segment = (p.batch * a.heads + p.head) * a.rounds + round;
-  const int32_t* const order = sorted ? a.order + segment * a.stride : nullptr;
-  for (int64_t i = 0; i < p.chunk; ++i) {
-    const int64_t slot = first + i;
-    tokens[i] = slot >= p.length ? -1 : sorted ? order[slot] : static_cast<int32_t>(slot);
-  }
-}
-
-RF_INLINE float* row_of(const HeadRows& rows, const Places& p, int64_t token) {
-  return rows.data + (p.first_row + token) * rows.stride + p.first_column;
-}
-
-// Index of a token of a head in [B, H, T].
-RF_INLINE int64_t cell_of(const Attention& a, const Places& p, int64_t token) {
-  return (p.batch * a.heads + p.head) * a.stride + token;
-}
-
-RF_INLINE float head_factor(const Attention& a, const Places& p) {
-  return a.head_mask == nullptr ? 1.0f : a.head_mask[p.head];
-}
-
-// A key is seen by the queries above this bound: tokens are compared as numbers.
-RF_INLINE int32_t key_bound(const Attention& a, const Places& p, int32_t token) {
-  if (token < 0 || (a.key_mask != nullptr && a.key_mask[p.first_row + token] == 0)) {
-    return kHidden;
-  }
-  return !a.causal ? kVisible : a.shared ? token : token - 1;
-}
-
-// Which of the queries see a key. Where attention is causal and shared, the bound alone says it.
-RF_INLINE I sees(I queries, int32_t bound, int32_t key, bool compares_self) {
-  const I above = queries > bound;
-  return compares_self ? above & (queries != key) : above;
-}
-
-// ---- rows ---------------------------------------------------------------------------------------
-
-RF_INLINE F load_row_part(const float* row, int64_t d, int64_t size) {
-  return size - d >= kLanes ? load(row + d) : size > d ? load_part(row + d, size - d) : F{};
-}
-
-RF_INLINE void store_row_part(float* row, int64_t d, int64_t size, F value) {
-  if (size - d >= kLanes) {
-    store(row + d, value);
-  } else if (size > d) {
-    store_part(row + d, value, size - d);
-  }
-}
-
-// The rows of tokens behind each other, [count, pitch], times a factor; absent tokens (below 0) and what lies
-// behind `size` are zero.
-static inline void gather(float* to, int64_t pitch, const HeadRows& rows, const Places& p, const int32_t* tokens,
-                          int64_t count, int64_t size, float factor) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float* const from = tokens[i] < 0 ? nullptr : row_of(rows, p, tokens[i]);
-    for (int64_t d = 0; d < pitch; d += kLanes) {
-      store(to + i * pitch + d, from == nullptr ? F{} : load_row_part(from, d, size) * factor);
-    }
-  }
-}
-
-// Brings rows that are needed soon into the second cache, a few lines at a time during the products before: they lie
-// scattered, and no processor foresees them; all at once they would be waited for.
-class Ahead {
- public:
-  static constexpr int kStreams = 6;
-
-  // Room for the rows of kStreams chunks, and for the tokens of one.
-  Ahead(const float** rows, int32_t* tokens, int64_t size) : rows_(rows), tokens_(tokens), size_(size) {}
-
-  void clear() { count_ = at_ = d_ = 0; }
-
-  void add(const Attention& a, const Places& p, const HeadRows& rows, int64_t position) {
-    tokens_of(a, p, chunk_at(p, position), tokens_);
-    for (int64_t i = 0; i < p.chunk; ++i) {
-      if (tokens_[i] >= 0) rows_[count_++] = row_of(rows, p, tokens_[i]);
-    }
-  }
-
-  // How many calls of fetch() are to come.
-  void pace(int64_t calls) { rate_ = calls == 0 ? 0 : (count_ * ((size_ + 15) / 16) + calls - 1) / calls; }
-
-  void fetch() {
-    for (int64_t i = 0; i < rate_ && at_ < count_; ++i) {
-      __builtin_prefetch(rows_[at_] + d_, 0, 2);
-      d_ += 16;
-      if (d_ >= size_) {
-        d_ = 0;
-        ++at_;
-      }
-    }
-  }
-
- private:
-  const float** rows_;
-  int32_t* tokens_;
-  int64_t size_;
-  int64_t count_ = 0, at_ = 0, d_ = 0, rate_ = 0;
-};
-
-// What is done during a product.
-struct Fetch {
-  Ahead* ahead;
-  __attribute__((always_inline)) void operator()() const { ahead->fetch(); }
-};
-
-// Panels of kTileColumns rows each, transposed: to[i / kTileColumns][d][i % kTileColumns] = from[i][d]. Reads whole
-// panels.
-static inline void transpose_panels(float* to, const float* from, int64_t pitch, int64_t count) {
-  for (int64_t first = 0; first < count; first += kTileColumns) {
-    for (int64_t i = 0; i < kTileColumns; i += kLanes) {
-      for (int64_t d = 0; d < pitch; d += kLanes) {
-        transpose(to + first * pitch + d * kTileColumns + i, kTileColumns, from + (first + i) * pitch + d, pitch);
-      }
-    }
-  }
-}
-
-// out[i] = x row i times y row i, for kLanes rows of which null ones give 0.
-RF_INLINE F row_products(const float* const* x, const float* const* y, int64_t size) {
-  alignas(64) float parts[kLanes * kLanes];
-  alignas(64) float turned[kLanes * kLanes];
-  for (int i = 0; i < kLanes; ++i) {
-    F total = {};
-    for (int64_t d = 0; x[i] != nullptr && d < size; d += kLanes) {
-      total = fma(load_row_part(x[i], d, size), load_row_part(y[i], d, size), total);
-    }
-    store(parts + i * kLanes, total);
-  }
-  transpose(turned, kLanes, parts, kLanes);
-  F total = {};
-  for (int i = 0; i < kLanes; ++i) total += load(turned + i * kLanes);
-  return total;
-}
-
-// The same for `count` rows of tiles with a pitch, whose ends are zero; writes whole vectors.
-static inline void tile_row_products(float* out, const float* x, const float* y, int64_t pitch, int64_t count) {
-  for (int64_t first = 0; first < count; first += kLanes) {
-    const float* rows[2][kLanes];
-    for (int64_t i = 0; i < kLanes; ++i) {
-      rows[0][i] = first + i < count ? x + (first + i) * pitch : nullptr;
-      rows[1][i] = y + (first + i) * pitch;
-    }
-    store(out + first, row_products(rows[0], rows[1], pitch));
-  }
-}
-
-// Factors that make keys out of rows: 1 / (sqrt(K) * root mean square), or 1 / sqrt(K). Writes whole vectors.
-static inline void key_factors(float* factors, const Attention& a, const float* rows, int64_t pitch, int64_t count) {
-  const float size = static_cast<float>(a.size);
-  if (a.shared) {
-    tile_row_products(factors, rows, rows, pitch, count);
-  }
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const F squares = a.shared ? (load(factors + i) / size + kKeyEpsilon) * size : set(size);
-    store(factors + i, 1.0f / sqrt(squares));
-  }
-}
-
-// Dropout factors of `queries` queries at the keys from_key .. of their window, transposed: to[key * pitch + query].
-// Absent queries get any factors.
-static inline void drop_factors(float* to, int64_t pitch, DropoutFactors& dropout, const Attention& a, const Places& p,
-                                int64_t round, const int32_t* tokens, int64_t queries, int64_t from_key,
-                                int64_t keys) {
-  const int64_t window = a.chunk * a.window_chunks;
-  alignas(64) float rows[kLanes * kLanes];
-  alignas(64) float turned[kLanes * kLanes];
-  for (int64_t q = 0; q < queries; q += kLanes) {
-    for (int64_t k = 0; k < keys; k += kLanes) {
-      for (int64_t i = 0; i < kLanes; ++i) {
-        const int64_t token = q + i < queries && tokens[q + i] >= 0 ? tokens[q + i] : 0;
-        const int64_t row = ((p.batch * a.heads + p.head) * a.rounds + round) * a.stride + token;
-        store(rows + i * kLanes, load(dropout.from(row * window + from_key + k, kLanes)));
-      }
-      transpose(turned, kLanes, rows, kLanes);
-      for (int64_t j = 0; j < kLanes && k + j < keys; ++j) store(to + (k + j) * pitch + q, load(turned + j * kLanes));
-    }
-  }
-}
-
-// log(x) of positive finite numbers to 1 ulp.
-RF_INLINE F log(F x) {
-  const I raw = bits<I>(x);
-  // x = m * 2^e with m in sqrt(1/2) .. sqrt(2)
-  const I e = (raw - 0x3f3504f3) >> 23;
-  const F m = bits<F>(raw - (e << 23)) - 1.0f;
-  F q = fma(m, set(7.0376836292e-2f), set(-1.1514610310e-1f));
-  q = fma(q, m, set(1.1676998740e-1f));
-  q = fma(q, m, set(-1.2420140846e-1f));
-  q = fma(q, m, set(1.4249322787e-1f));
-  q = fma(q, m, set(-1.6668057665e-1f));
-  q = fma(q, m, set(2.0000714765e-1f));
-  q = fma(q, m, set(-2.4999993993e-1f));
-  q = fma(q, m, set(3.3333331174e-1f));
-  const F square = m * m;
-  const F whole = floats(e);
-  F tail = fma(q * m, square, whole * -2.12194440e-4f);
-  tail = fma(square, set(-0.5f), tail);
-  return fma(whole, set(0.693359375f), m + tail);
-}
-
-// ---- memory and threads -------------------------------------------------------------------------
-
 RF_INLINE int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
-
-// Places of the largest chunk there is.
-static inline int64_t largest_chunk(const Attention& a) {
-  int64_t most = 0;
-  for (int64_t b = 0; b < a.batch; ++b) {
-    const Places p = places_of(a, b, 0);
-    most = p.chunk > most ? p.chunk : most;
-  }
-  return most;
-}
-
-// Multiply-adds of one product.
-static inline int64_t work_of(const Attention& a) {
-  int64_t work = 0;
-  for (int64_t b = 0; b < a.batch; ++b) {
-    const Places p = places_of(a, b, 0);
-    work += p.rounds * p.per_round * p.chunk * p.window_chunks;
-  }
-  return work * a.heads * a.size;
-}
 
 // A thread's arrays, one after the other in its part of the scratch memory. Without memory it only counts.
 class Arrays {
@@ -311,7 +23,6 @@ class Arrays {
   explicit Arrays(char* memory) : memory_(memory) {}
 
   float* floats(int64_t count) { return reinterpret_cast<float*>(take(count * 4)); }
-  const float** rows(int64_t count) { return reinterpret_cast<const float**>(take(count * 8)); }
   int32_t* ints(int64_t count) { return reinterpret_cast<int32_t*>(take(count * 4)); }
   int64_t bytes() const { return bytes_; }
 
@@ -327,37 +38,26 @@ class Arrays {
   int64_t bytes_ = 0;
 };
 
-// Calls run(places, positions) for all heads: each thread takes every so-many-th head as a whole; heads that are
-// left are shared by all threads, round after round. Rows of a round are added to those before it, so run must be
-// called in the order of the rounds, and gives the same bits for any cut within one.
-template <class Run>
-RF_INLINE void for_heads(const Attention& a, const Team& team, const Run& run) {
-  const int64_t heads = a.batch * a.heads;
-  const int64_t whole = heads / team.threads * team.threads;
-  for (int64_t i = team.thread; i < whole; i += team.threads) {
-    const Places p = places_of(a, i / a.heads, i % a.heads);
-    run(p, Range{0, p.chunks});
+// Runs body(team, memory) on as many threads as the work is worth, each with a Memory(arrays, a, largest chunk) of its
+// own in the scratch memory.
+template <class Memory, class Body>
+RF_INLINE void run_attention(rf_context& context, const Attention& a, const Body& body) {
+  const int64_t largest = largest_chunk(a);
+  const int threads = context.pool.threads_for(work_of(a), kAttentionGrain);
+  Arrays counted(nullptr);
+  Memory(counted, a, largest);
+  const int64_t bytes = counted.bytes();
+  char* const scratch_memory = static_cast<char*>(scratch(context, static_cast<size_t>(bytes * threads)));
+  if (scratch_memory == nullptr) {
+    return;
   }
-  for (int64_t i = whole; i < heads; ++i) {
-    const Places p = places_of(a, i / a.heads, i % a.heads);
-    const int64_t chunks = p.chunks / p.rounds;
-    for (int64_t round = 0; round < p.rounds; ++round) {
-      const Range own = team.share(chunks);
-      run(p, Range{round * chunks + own.from, round * chunks + own.to});
-      team.barrier();
-    }
-  }
-}
-
-// Zeroes the rows behind the sequences.
-static inline void clear_behind(const Attention& a, const Team& team, const HeadRows& rows) {
-  for (int64_t b = 0; b < a.batch; ++b) {
-    const int64_t length = a.sequences[b];
-    const Range own = team.share(a.stride - length);
-    for (int64_t i = own.from; i < own.to; ++i) {
-      __builtin_memset(rows.data + (b * a.stride + length + i) * rows.stride, 0,
-                       static_cast<size_t>(a.heads * a.size) * 4);
-    }
+  const bool run = context.pool.run(threads, [&](const Team& team) {
+    Arrays arrays(scratch_memory + team.thread * bytes);
+    const Memory memory(arrays, a, largest);
+    body(team, memory);
+  });
+  if (!run) {
+    context.status = RF_STATUS_HOST_MEMORY;
   }
 }
 

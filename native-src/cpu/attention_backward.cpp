@@ -4,68 +4,21 @@
 // Shapes       d_queries, d_keys, d_values, d_out, out, queries, keys, values [B*T, H*K], K <= 128; lse [B, H, T].
 // Threads      as forward; a thread owns chunks as queries and as keys, and visits the queries of other chunks that
 //              see its keys once more.
-// Memory       per chunk gathers q, v and dO once; five products per pair of a chunk and a chunk of its window. What
-//              is summed for a chunk stays in the second cache until its last query chunk has passed, then goes to
-//              the gradients, round upon round. dO.O is summed once, 4 bytes per token and head of workspace.
+// Memory       per chunk gathers q, v and dO once, and O in the first round; five products per pair of a chunk and a
+//              chunk of its window. What is summed for a chunk stays in the second cache until its last query chunk has
+//              passed, then goes to the gradients, round upon round. dO.O is summed once per token and kept for other
+//              rounds, 4 bytes per token and head of workspace.
 // Determinism  keys and queries in the order of the window, rounds in their order.
 // Reference    org.reformer4j.reference.ChunkedAttention, KeyRule, AttentionHeads
 // Measured     docs/benchmarks.md
-#include "attention.h"
+#include "attention_slots.h"
 
 namespace rf {
-
-struct AttentionBackward {
-  Attention a;
-  HeadRows d_queries, d_keys, d_values, d_out, out;
-  const float* lse;
-  float* delta;  // [B, H, T]: dO.O
-};
 
 RF_DECLARE_KERNEL(attention_backward, AttentionBackward)
 
 namespace RF_ISA {
 namespace {
-
-// Queries whose scores with one chunk of keys are held at once: 16 KB for chunks of 64.
-constexpr int64_t kQueryBlock = 2 * kTileColumns;
-
-// What a thread has gathered and summed of the chunks of the window, one slot each.
-struct Slots {
-  int64_t rows, pitch;
-  float *queries, *keys, *values, *d_out;
-  float *d_queries, *d_keys, *d_values;
-  float *factors, *lse, *delta;
-  int32_t *tokens, *bounds, *value_tokens, *ahead_tokens;
-  float *query_panels, *d_out_panels;
-  float *weights, *d_scores, *drops;
-  const float** ahead;
-
-  Slots(Arrays& arrays, const Attention& a, int64_t largest) {
-    rows = round_up(largest, kTileColumns);
-    pitch = round_up(a.size, kTileColumns);
-    const int64_t all = a.window_chunks * rows;
-    keys = arrays.floats(all * pitch);
-    queries = a.shared ? keys : arrays.floats(all * pitch);
-    values = arrays.floats(all * pitch);
-    d_out = arrays.floats(all * pitch);
-    d_queries = arrays.floats(all * pitch);
-    d_keys = arrays.floats(all * pitch);
-    d_values = arrays.floats(all * pitch);
-    factors = arrays.floats(all);
-    lse = arrays.floats(all);
-    delta = arrays.floats(all);
-    tokens = arrays.ints(all);
-    bounds = arrays.ints(all);
-    value_tokens = arrays.ints(rows);
-    query_panels = arrays.floats(rows * pitch);
-    d_out_panels = arrays.floats(rows * pitch);
-    weights = arrays.floats(largest * kQueryBlock);
-    d_scores = arrays.floats(largest * kQueryBlock);
-    drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(largest * kQueryBlock);
-    ahead_tokens = arrays.ints(largest);
-    ahead = arrays.rows(Ahead::kStreams * largest);
-  }
-};
 
 // Queries first .. first + count - 1 of a chunk against one chunk of keys; slots are given by their first rows.
 struct Pair {
@@ -76,110 +29,58 @@ struct Pair {
 class Backward {
  public:
   Backward(const AttentionBackward& p, const Places& places, const Slots& slots)
-      : p_(p),
-        a_(p.a),
-        places_(places),
-        s_(slots),
-        dropout_(p.a.dropout),
-        ahead_(slots.ahead, slots.ahead_tokens, p.a.size) {}
+      : a_(p.a), places_(places), s_(slots), rows_(p, places, slots), dropout_(p.a.dropout) {}
 
   // Positions of this thread; beyond them lie the queries that see its keys, and the keys that its queries see.
   void run(Range own) {
     if (own.from == own.to) {
       return;
     }
+    rows_.begin(own);
     const int64_t after = places_.window_chunks - 1 - places_.before;
     const int64_t first = own.from - after;
-    for (int64_t position = first - places_.before; position < first + after; ++position) load_chunk(position);
+    for (int64_t position = first - places_.before; position < first + after; ++position) rows_.gather_chunk(position);
     for (int64_t position = first; position < own.to + places_.before; ++position) {
-      load_chunk(position + after);
-      look_ahead(position + 1, own.to + places_.before);
-      visit(position, own);
+      rows_.gather_chunk(position + after);
       const int64_t done = position - places_.before;
-      if (done >= own.from && done < own.to) {
-        write_chunk(done);
+      rows_.expect_chunk(done);
+      visit(position);
+      if (rows_.owns(done)) {
+        rows_.write_chunk(done);
       }
     }
   }
 
  private:
-  // The first row of a position's slot.
-  int64_t slot_of(int64_t position) const {
-    const int64_t rest = position % places_.window_chunks;
-    return (rest < 0 ? rest + places_.window_chunks : rest) * s_.rows;
-  }
-
-  void load_chunk(int64_t position) {
-    const int64_t chunk = chunk_at(places_, position);
-    const int64_t slot = slot_of(position);
-    tokens_of(a_, places_, chunk, s_.tokens + slot);
-    for (int64_t i = 0; i < s_.rows; ++i) {
-      if (i >= places_.chunk) s_.tokens[slot + i] = -1;
-      const int32_t token = s_.tokens[slot + i];
-      s_.bounds[slot + i] = key_bound(a_, places_, token);
-      s_.value_tokens[i] = s_.bounds[slot + i] == kHidden ? -1 : token;
-      // Rows of absent queries are zero, so any finite weight gives them no part in anything.
-      s_.lse[slot + i] = token < 0 ? 0.0f : p_.lse[cell_of(a_, places_, token)];
-      s_.delta[slot + i] = token < 0 ? 0.0f : p_.delta[cell_of(a_, places_, token)];
-    }
-    const int32_t* const tokens = s_.tokens + slot;
-    const int64_t at = slot * s_.pitch;
-    gather(s_.keys + at, s_.pitch, a_.keys, places_, tokens, s_.rows, a_.size, 1.0f);
-    gather(s_.values + at, s_.pitch, a_.values, places_, s_.value_tokens, s_.rows, a_.size, 1.0f);
-    gather(s_.d_out + at, s_.pitch, p_.d_out, places_, tokens, s_.rows, a_.size, head_factor(a_, places_));
-    if (!a_.shared) {
-      gather(s_.queries + at, s_.pitch, a_.queries, places_, tokens, s_.rows, a_.size, 1.0f);
-    }
-    key_factors(s_.factors + slot, a_, s_.keys + at, s_.pitch, s_.rows);
-  }
-
-  void look_ahead(int64_t position, int64_t end) {
-    ahead_.clear();
-    if (position >= end) {
-      return;
-    }
-    const int64_t newest = position - places_.before + places_.window_chunks - 1;
-    ahead_.add(a_, places_, a_.keys, newest);
-    ahead_.add(a_, places_, a_.values, newest);
-    ahead_.add(a_, places_, p_.d_out, newest);
-    ahead_.add(a_, places_, p_.d_queries, position - places_.before);
-    ahead_.add(a_, places_, p_.d_values, position - places_.before);
-    if (!a_.shared) {
-      ahead_.add(a_, places_, a_.queries, newest);
-    }
-    const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
-    const int64_t columns = s_.pitch / kTileColumns;
-    ahead_.pace(places_.window_chunks * (2 * panels * pauses(places_.chunk, a_.size) +
-                                         3 * columns * pauses(places_.chunk, places_.chunk)));
-  }
-
   // A chunk of queries with all of its window that concerns this thread.
-  void visit(int64_t position, Range own) {
-    const int64_t slot = slot_of(position);
-    const bool own_query = position >= own.from && position < own.to;
-    transpose_panels(s_.query_panels, s_.queries + slot * s_.pitch, s_.pitch, places_.chunk);
+  void visit(int64_t position) {
+    const int64_t slot = rows_.slot_of(position);
+    rows_.transpose_queries(position);
     transpose_panels(s_.d_out_panels, s_.d_out + slot * s_.pitch, s_.pitch, places_.chunk);
+    const int64_t steps = 3 * places_.window_chunks * ((places_.chunk + kQueryBlock - 1) / kQueryBlock);
     for (int64_t first = 0; first < places_.chunk; first += kQueryBlock) {
       const int64_t rest = places_.chunk - first;
       for (int64_t w = 0; w < places_.window_chunks; ++w) {
         const int64_t key_position = position - places_.before + w;
-        const bool own_key = key_position >= own.from && key_position < own.to;
-        if (!own_query && !own_key) {
+        if (!rows_.owns(position) && !rows_.owns(key_position)) {
           continue;
         }
         const Pair pair = {slot,
-                           slot_of(key_position),
+                           rows_.slot_of(key_position),
                            first,
                            rest < kQueryBlock ? rest : kQueryBlock,
                            round_of(places_, chunk_at(places_, position)),
                            w * places_.chunk,
                            w == 0,
                            w == places_.window_chunks - 1 && first == 0};
+        rows_.expect_some(steps);
         score_gradients(pair);
-        if (own_key) {
+        rows_.expect_some(steps);
+        if (rows_.owns(key_position)) {
           key_gradients(pair);
         }
-        if (own_query) {
+        rows_.expect_some(steps);
+        if (rows_.owns(position)) {
           query_gradients(pair);
         }
       }
@@ -198,7 +99,7 @@ class Backward {
       product_rows<Fused>(places_.chunk, {s_.keys + pair.key_slot * s_.pitch, s_.pitch, 1}, panels, kTileColumns,
                           a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
                             store(s_.weights + key * kQueryBlock + panel + v * kLanes, sum);
-                          }, fetch_);
+                          });
       if (a_.shared && !a_.causal) {
         probabilities<true>(pair, query, panel);
       } else {
@@ -217,7 +118,7 @@ class Backward {
                               store(s_.weights + at, weight * factor);
                             }
                             store(s_.d_scores + at, weight * (sum - load(delta + v * kLanes)) * factors[key]);
-                          }, fetch_);
+                          });
     }
   }
 
@@ -234,7 +135,7 @@ class Backward {
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) {
         float* const at = s_.weights + key * kQueryBlock + panel + v * kLanes;
-        const F weight = exp(min(load(at) * s_.factors[slot + key] - lse[v], F{}));
+        const F weight = exp_of_nonpositive(min(load(at) * s_.factors[slot + key] - lse[v], F{}));
         store(at, sees(tokens[v], s_.bounds[slot + key], s_.tokens[slot + key], COMPARES_SELF) ? weight : F{});
       }
     }
@@ -247,7 +148,7 @@ class Backward {
       product_rows<Fused>(
           rows, left, right + column, s_.pitch, terms,
           [&](int64_t row, int v) { return first ? F{} : load(c + row * s_.pitch + v * kLanes); },
-          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); }, fetch_);
+          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); });
     }
   }
 
@@ -265,107 +166,25 @@ class Backward {
                 s_.keys + pair.key_slot * s_.pitch, places_.chunk, pair.first_of_query);
   }
 
-  // Adds what a chunk's rows have got to the gradients; the first round overwrites.
-  void write_chunk(int64_t position) {
-    const int64_t slot = slot_of(position);
-    const int64_t round = round_of(places_, chunk_at(places_, position));
-    const bool first = round == 0;
-    const bool last = round == places_.rounds - 1;
-    alignas(64) float along[kLanes];
-    for (int64_t i = 0; i < places_.chunk; ++i) {
-      const int64_t at = (slot + i) * s_.pitch;
-      if (a_.shared && i % kLanes == 0) {
-        tile_row_products(along, s_.d_keys + at, s_.keys + at, s_.pitch, kLanes);
-        const F factor = load(s_.factors + slot + i);
-        store(along, load(along) * factor * factor);
-      }
-      const int32_t token = s_.tokens[slot + i];
-      if (token < 0) {
-        continue;
-      }
-      float* const d_query = row_of(p_.d_queries, places_, token);
-      float* const d_key = a_.shared ? nullptr : row_of(p_.d_keys, places_, token);
-      float* const d_value = row_of(p_.d_values, places_, token);
-      const bool lonely = last && a_.shared && s_.lse[slot + i] == -__builtin_inff();
-      for (int64_t d = 0; d < a_.size; d += kLanes) {
-        const auto add = [&](float* row, F value) {
-          store_row_part(row, d, a_.size, first ? value : value + load_row_part(row, d, a_.size));
-        };
-        F query = load(s_.d_queries + at + d);
-        const F key = load(s_.d_keys + at + d);
-        if (a_.shared) {
-          query += fma(load(s_.keys + at + d), set(-along[i % kLanes]), key);
-        } else {
-          add(d_key, key);
-        }
-        add(d_query, query);
-        F value = load(s_.d_values + at + d);
-        if (lonely) value += load(s_.d_out + at + d);
-        add(d_value, value);
-      }
-    }
-  }
-
-  const AttentionBackward& p_;
   const Attention& a_;
   const Places& places_;
   const Slots& s_;
+  ChunkRows rows_;
   DropoutFactors dropout_;
-  Ahead ahead_;
-  const Fetch fetch_{&ahead_};
 };
-
-// dO.O of the team's share of all tokens.
-void output_products(const AttentionBackward& p, const Team& team) {
-  const Attention& a = p.a;
-  for (int64_t b = 0; b < a.batch; ++b) {
-    const int64_t length = a.sequences[b];
-    for (int64_t h = 0; h < a.heads; ++h) {
-      const Places places = places_of(a, b, h);
-      const Range own = team.share(length, kLanes);
-      for (int64_t t = own.from; t < own.to; t += kLanes) {
-        const float *x[kLanes], *y[kLanes];
-        const int64_t count = own.to - t < kLanes ? own.to - t : kLanes;
-        for (int64_t i = 0; i < kLanes; ++i) {
-          x[i] = i < count ? row_of(p.d_out, places, t + i) : nullptr;
-          y[i] = i < count ? row_of(p.out, places, t + i) : nullptr;
-        }
-        store_row_part(p.delta + cell_of(a, places, t), 0, count, row_products(x, y, a.size));
-      }
-    }
-  }
-}
 
 }  // namespace
 
 void attention_backward(rf_context& context, const AttentionBackward& p) {
   const Attention& a = p.a;
-  const int64_t largest = largest_chunk(a);
-  const int threads = context.pool.threads_for(work_of(a), kAttentionGrain);
-  Arrays counted(nullptr);
-  Slots(counted, a, largest);
-  const int64_t bytes = counted.bytes();
-  char* const memory = static_cast<char*>(scratch(context, static_cast<size_t>(bytes * threads)));
-  if (memory == nullptr) {
-    return;
-  }
-  const bool run = context.pool.run(threads, [&](const Team& team) {
-    output_products(p, team);
-    team.barrier();
-    Arrays arrays(memory + team.thread * bytes);
-    const Slots slots(arrays, a, largest);
-    for_heads(a, team, [&](const Places& places, Range positions) {
-      Backward(p, places, slots).run(positions);
-    });
+  run_attention<Slots>(context, a, [&](const Team& team, const Slots& slots) {
+    for_heads(a, team, [&](const Places& places, Range positions) { Backward(p, places, slots).run(positions); });
     clear_behind(a, team, p.d_queries);
     clear_behind(a, team, p.d_values);
     if (!a.shared) {
       clear_behind(a, team, p.d_keys);
     }
   });
-  if (!run) {
-    context.status = RF_STATUS_HOST_MEMORY;
-  }
 }
 
 }  // namespace RF_ISA

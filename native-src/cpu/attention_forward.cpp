@@ -26,16 +26,13 @@ namespace {
 
 // Rows by which the window slides before it is moved back.
 constexpr int64_t kRoom = 384;
-// Running maxima of a query side by side, so that none waits for the one before.
-constexpr int64_t kMaxima = 4;
 
 // Chunks of the window that a thread has gathered, at most `room` of them, behind each other.
 struct Window {
   int64_t room, chunk_rows, pitch;
   float *keys, *values, *queries, *query_panels, *scores, *drops;
   float *factors, *high;
-  int32_t *tokens, *bounds, *value_tokens, *query_tokens, *ahead_tokens;
-  const float** ahead;
+  int32_t *tokens, *bounds, *value_tokens, *query_tokens;
 
   Window(Arrays& arrays, const Attention& a, int64_t largest) {
     chunk_rows = largest;
@@ -51,19 +48,12 @@ struct Window {
     scores = arrays.floats(a.window_chunks * largest * kTileColumns);
     drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(a.window_chunks * largest * kTileColumns);
     factors = arrays.floats(rows);
-    high = arrays.floats(kMaxima * kTileColumns);
+    high = arrays.floats(kTileColumns);
     tokens = arrays.ints(rows);
     bounds = arrays.ints(rows);
     value_tokens = arrays.ints(largest);
     query_tokens = arrays.ints(query_rows);
-    ahead_tokens = arrays.ints(largest);
-    ahead = arrays.rows(Ahead::kStreams * largest);
   }
-};
-
-// What the softmax of a panel of queries needs of a window.
-struct Softmax {
-  F high, sum;
 };
 
 class Forward {
@@ -74,7 +64,6 @@ class Forward {
         places_(places),
         w_(window),
         dropout_(p.a.dropout),
-        ahead_(window.ahead, window.ahead_tokens, p.a.size),
         keys_(places.window_chunks * places.chunk) {}
 
   void run(Range positions) {
@@ -90,7 +79,6 @@ class Forward {
       }
       const int64_t last = places_.window_chunks - 1;
       load_chunk(position - places_.before + last, first + last);
-      look_ahead(position + 1, positions.to);
       attend(position, first * places_.chunk);
     }
   }
@@ -107,24 +95,16 @@ class Forward {
     }
     gather(w_.keys + row * w_.pitch, w_.pitch, a_.keys, places_, w_.tokens + row, places_.chunk, a_.size, 1.0f);
     gather(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, places_.chunk, a_.size, 1.0f);
-    // Whole vectors reach into the next chunk, which is written later.
-    key_factors(w_.factors + row, a_, w_.keys + row * w_.pitch, w_.pitch, places_.chunk);
+    if (a_.shared) {
+      transpose_queries(position, w_.keys + row * w_.pitch);
+    }
+    // Whole panels reach into the next chunk, which is written later.
+    key_factors(w_.factors + row, a_, w_.query_panels, w_.pitch, places_.chunk);
   }
 
-  void look_ahead(int64_t position, int64_t end) {
-    ahead_.clear();
-    if (position >= end) {
-      return;
-    }
-    const int64_t newest = position - places_.before + places_.window_chunks - 1;
-    ahead_.add(a_, places_, a_.keys, newest);
-    ahead_.add(a_, places_, a_.values, newest);
-    ahead_.add(a_, places_, p_.out, position);
-    if (!a_.shared) {
-      ahead_.add(a_, places_, a_.queries, position);
-    }
-    const int64_t panels = round_up(places_.chunk, kTileColumns) / kTileColumns;
-    ahead_.pace(panels * (pauses(keys_, a_.size) + w_.pitch / kTileColumns * pauses(kTileColumns, keys_)));
+  void transpose_queries(int64_t position, const float* rows) {
+    transpose_panels(w_.query_panels, rows, w_.pitch, places_.chunk);
+    transposed_ = position;
   }
 
   // The last chunks but one of the window become its first.
@@ -140,15 +120,16 @@ class Forward {
   }
 
   void attend(int64_t position, int64_t first_key) {
-    const float* rows = w_.keys + (first_key + places_.before * places_.chunk) * w_.pitch;
-    const int64_t chunk = chunk_at(places_, position);
-    tokens_of(a_, places_, chunk, w_.query_tokens);
-    for (int64_t i = places_.chunk; i < round_up(places_.chunk, kTileColumns); ++i) w_.query_tokens[i] = -1;
+    const int64_t first_row = first_key + places_.before * places_.chunk;
+    const int64_t all = round_up(places_.chunk, kTileColumns);
+    for (int64_t i = 0; i < all; ++i) w_.query_tokens[i] = i < places_.chunk ? w_.tokens[first_row + i] : -1;
     if (!a_.shared) {
       gather(w_.queries, w_.pitch, a_.queries, places_, w_.query_tokens, places_.chunk, a_.size, 1.0f);
-      rows = w_.queries;
+      transpose_queries(position, w_.queries);
+    } else if (transposed_ != position) {
+      transpose_queries(position, w_.keys + first_row * w_.pitch);
     }
-    transpose_panels(w_.query_panels, rows, w_.pitch, places_.chunk);
+    const int64_t chunk = chunk_at(places_, position);
     for (int64_t query = 0; query < places_.chunk; query += kTileColumns) panel(chunk, query, first_key);
   }
 
@@ -157,6 +138,7 @@ class Forward {
     const int32_t* const tokens = w_.query_tokens + query;
     const int64_t rest = places_.chunk - query;
     const int64_t count = rest < kTileColumns ? rest : kTileColumns;
+    expect_rows(p_.out, places_, tokens, count, a_.size);
     Softmax softmax[kTileVectors];
     if (a_.shared && !a_.causal) {
       scores<true>(query, first_key, softmax);
@@ -180,27 +162,28 @@ class Forward {
     // All of this in memory: the product wants every register.
     const int32_t* const tokens = w_.query_tokens + query;
     float* const high = w_.high;
-    for (int64_t i = 0; i < kMaxima * kTileColumns; i += kLanes) store(high + i, set(-__builtin_inff()));
+    for (int64_t i = 0; i < kTileColumns; i += kLanes) store(high + i, set(-__builtin_inff()));
     const float* const factors = w_.factors + first_key;
     const int32_t* const bounds = w_.bounds + first_key;
     const int32_t* const keys = w_.tokens + first_key;
-    product_rows<Fused>(
+    product_tiles<Fused>(
         keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch, kTileColumns, a_.size,
-        Zero<F>(),
-        [&](int64_t key, int v, F sum) {
-          const I visible = sees(load_ints(tokens + v * kLanes), bounds[key], keys[key], COMPARES_SELF);
-          const F score = visible ? sum * factors[key] : set(-__builtin_inff());
-          store(w_.scores + key * kTileColumns + v * kLanes, score);
-          float* const most = high + (key & (kMaxima - 1)) * kTileColumns + v * kLanes;
-          store(most, max(load(most), score));
-        },
-        fetch_);
-    for (int v = 0; v < kTileVectors; ++v) {
-      softmax[v].high = load(high + v * kLanes);
-      for (int64_t i = 1; i < kMaxima; ++i) {
-        softmax[v].high = max(softmax[v].high, load(high + i * kTileColumns + v * kLanes));
-      }
-    }
+        [&](int64_t key, const auto& sums) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+          for (int v = 0; v < kTileVectors; ++v) {
+            const I queries = load_ints(tokens + v * kLanes);
+            F most = load(high + v * kLanes);
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < static_cast<int64_t>(sizeof sums / sizeof sums[0]); ++i) {
+              const I visible = sees(queries, bounds[key + i], keys[key + i], COMPARES_SELF);
+              const F score = visible ? sums[i][v] * factors[key + i] : set(-__builtin_inff());
+              store(w_.scores + (key + i) * kTileColumns + v * kLanes, score);
+              most = max(most, score);
+            }
+            store(high + v * kLanes, most);
+          }
+        });
+    for (int v = 0; v < kTileVectors; ++v) softmax[v].high = load(high + v * kLanes);
   }
 
   // exp(score - largest), and their sums.
@@ -213,7 +196,7 @@ class Forward {
 #pragma GCC unroll 4
       for (int v = 0; v < kTileVectors; ++v) {
         float* const at = w_.scores + key * kTileColumns + v * kLanes;
-        const F weight = exp(load(at) - base[v]);
+        const F weight = exp_of_nonpositive(load(at) - base[v]);
         sum[v] += weight;
         store(at, weight);
       }
@@ -232,17 +215,10 @@ class Forward {
       old_lse[i] = first || tokens[i] < 0 ? nothing : p_.lse[cell_of(a_, places_, tokens[i])];
     }
     for (int v = 0; v < kTileVectors; ++v) {
-      const F sum = softmax[v].sum;
-      const F fresh = sum == 0.0f ? set(nothing) : softmax[v].high + log(sum);
-      const F old = load(old_lse + v * kLanes);
-      const F high = max(old, fresh);
-      const F base = high == nothing ? F{} : high;
-      const F total = exp(old - base) + exp(fresh - base);
-      const F all = high == nothing ? set(nothing) : high + log(total);
-      const F safe = all == nothing ? F{} : all;
-      store(lse + v * kLanes, all);
-      store(old_share + v * kLanes, exp(old - safe) * factor);
-      store(fresh_share + v * kLanes, sum == 0.0f ? F{} : (first ? set(1.0f) : exp(fresh - safe)) * factor / sum);
+      const Joined joined = join_round(load(old_lse + v * kLanes), softmax[v], first);
+      store(lse + v * kLanes, joined.lse);
+      store(old_share + v * kLanes, joined.old * factor);
+      store(fresh_share + v * kLanes, joined.fresh * factor);
     }
     float* rows[kTileColumns];
     for (int64_t i = 0; i < count; ++i) {
@@ -260,7 +236,7 @@ class Forward {
                             F value = sum * fresh_share[query];
                             if (!first) value = fma(load_row_part(row, d, a_.size), set(old_share[query]), value);
                             store_row_part(row, d, a_.size, value);
-                          }, fetch_);
+                          });
     }
     for (int64_t i = 0; last && a_.shared && i < count; ++i) {
       if (lse[i] == nothing && tokens[i] >= 0) {
@@ -276,39 +252,22 @@ class Forward {
   const Places& places_;
   const Window& w_;
   DropoutFactors dropout_;
-  Ahead ahead_;
-  const Fetch fetch_{&ahead_};
   const int64_t keys_;
+  int64_t transposed_ = INT64_MIN;  // whose queries the panels hold
 };
 
 }  // namespace
 
 void attention_forward(rf_context& context, const AttentionForward& p) {
   const Attention& a = p.a;
-  const int64_t largest = largest_chunk(a);
-  const int threads = context.pool.threads_for(work_of(a), kAttentionGrain);
-  Arrays counted(nullptr);
-  Window(counted, a, largest);
-  const int64_t bytes = counted.bytes();
-  char* const memory = static_cast<char*>(scratch(context, static_cast<size_t>(bytes * threads)));
-  if (memory == nullptr) {
-    return;
-  }
-  const bool run = context.pool.run(threads, [&](const Team& team) {
-    Arrays arrays(memory + team.thread * bytes);
-    const Window window(arrays, a, largest);
-    for_heads(a, team, [&](const Places& places, Range positions) {
-      Forward(p, places, window).run(positions);
-    });
+  run_attention<Window>(context, a, [&](const Team& team, const Window& window) {
+    for_heads(a, team, [&](const Places& places, Range positions) { Forward(p, places, window).run(positions); });
     clear_behind(a, team, p.out);
     const Range own = team.share(a.batch * a.heads);
     for (int64_t i = own.from; i < own.to; ++i) {
       for (int64_t t = a.sequences[i / a.heads]; t < a.stride; ++t) p.lse[i * a.stride + t] = -__builtin_inff();
     }
   });
-  if (!run) {
-    context.status = RF_STATUS_HOST_MEMORY;
-  }
 }
 
 }  // namespace RF_ISA

@@ -38,6 +38,23 @@ struct List {
       : weights(arrays.floats(round_up(entries, kLanes))), found(arrays.ints(entries)) {}
 };
 
+// x[i] times y[i] for kLanes pairs of rows; 0 where x[i] is null.
+RF_INLINE F row_products(const float* const* x, const float* const* y, int64_t size) {
+  alignas(64) float parts[kLanes * kLanes];
+  alignas(64) float turned[kLanes * kLanes];
+  for (int i = 0; i < kLanes; ++i) {
+    F total = {};
+    for (int64_t d = 0; x[i] != nullptr && d < size; d += kLanes) {
+      total = fma(load_row_part(x[i], d, size), load_row_part(y[i], d, size), total);
+    }
+    store(parts + i * kLanes, total);
+  }
+  transpose_square(turned, kLanes, parts, kLanes);
+  F total = {};
+  for (int i = 0; i < kLanes; ++i) total += load(turned + i * kLanes);
+  return total;
+}
+
 class Head {
  public:
   Head(const Decode& p, const List& list, int64_t index)

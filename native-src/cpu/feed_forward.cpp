@@ -10,10 +10,31 @@
 #include "feed_forward.h"
 
 #include "activation_rows.h"
+#include "gemm.h"
 #include "product_rows.h"
 
 namespace rf {
 namespace RF_ISA {
+namespace {
+
+Activation between(const FeedForward& p, float* block, int64_t row, int64_t rows) {
+  const Matrix values = matrix(block, p.inner, RF_F32);
+  Activation a = {values, {}, values, p.b1, p.function, rows, p.inner, p.dropout};
+  a.dropout.first_row += row;
+  return a;
+}
+
+// As in decoding: too few rows to pack weights for, and where the weights would be is more than enough room.
+void few_rows(rf_context& context, const FeedForward& p) {
+  float* const block = static_cast<float*>(p.workspace);
+  gemm_few_rows(context, {block, p.inner, p.x, p.x_stride, false, p.w1, p.w1_stride, true, 1.0f, 0.0f, p.rows, p.inner,
+                          p.hidden});
+  activate_rows(between(p, block, 0, p.rows), {0, p.rows});
+  gemm_few_rows(context, {p.out, p.out_stride, block, p.inner, false, p.w2, p.w2_stride, true, 1.0f, 0.0f, p.rows,
+                          p.hidden, p.inner});
+}
+
+}  // namespace
 
 void feed_forward_size(rf_context& context, const FeedForwardSize& p) {
   const Packed first = {nullptr, p.hidden, p.inner};
@@ -23,6 +44,10 @@ void feed_forward_size(rf_context& context, const FeedForwardSize& p) {
 }
 
 void feed_forward(rf_context& context, const FeedForward& p) {
+  if (p.rows <= kFewRows) {
+    few_rows(context, p);
+    return;
+  }
   const Packed first = {static_cast<float*>(p.workspace), p.hidden, p.inner};
   const Packed second = {first.data + first.floats(), p.inner, p.hidden};
   float* const blocks = second.data + second.floats();
@@ -36,10 +61,7 @@ void feed_forward(rf_context& context, const FeedForward& p) {
     for (int64_t row = own.from; row < own.to; row += most) {
       const int64_t rows = own.to - row < most ? own.to - row : most;
       multiply_rows(block, p.inner, p.x + row * p.x_stride, p.x_stride, rows, first);
-      Activation between = {matrix(block, p.inner, RF_F32), {}, matrix(block, p.inner, RF_F32), p.b1,
-                            p.function,                     rows, p.inner, p.dropout};
-      between.dropout.first_row += row;
-      activate_rows(between, {0, rows});
+      activate_rows(between(p, block, row, rows), {0, rows});
       multiply_rows(p.out + row * p.out_stride, p.out_stride, block, p.inner, rows, second);
     }
   });

@@ -11,6 +11,7 @@
 #include "feed_forward.h"
 
 #include "activation_rows.h"
+#include "column_chain.h"
 #include "gemm.h"
 #include "product_rows.h"
 
@@ -75,17 +76,6 @@ void hidden_rows(const FeedForwardBackward& b, const Workspace& w, float* slope,
   }
 }
 
-void bias_gradient(const FeedForwardBackward& b, const float* gradient, Range own) {
-  const FeedForward& p = b.forward;
-  const Matrix sums = matrix(b.db1, 0, RF_F32);
-  const Matrix from = matrix(gradient, p.inner, RF_F32);
-  for (int64_t column = own.from; column < own.to; column += kLanes) {
-    F sum = load_elements(sums, 0, column, own.to);
-    for (int64_t row = 0; row < p.rows; ++row) sum += load_elements(from, row, column, own.to);
-    store_elements(sums, 0, column, own.to, sum);
-  }
-}
-
 // One chunk: all phases.
 void chunk(rf_context& context, const FeedForwardBackward& b, const Workspace& w) {
   const FeedForward& p = b.forward;
@@ -97,8 +87,10 @@ void chunk(rf_context& context, const FeedForwardBackward& b, const Workspace& w
                  p.inner, p.rows});
   gemm(context, {b.dw1, b.dw1_stride, w.gradient, p.inner, true, p.x, p.x_stride, false, 1.0f, 1.0f, p.inner,
                  p.hidden, p.rows});
-  parallel(context, p.rows * p.inner, kElementGrain,
-           [&](const Team& team) { bias_gradient(b, w.gradient, team.share(p.inner, 16)); });
+  // A vector may be read behind the last column; there are the slopes.
+  parallel(context, p.rows * p.inner, kElementGrain, [&](const Team& team) {
+    add_chains(b.db1, w.gradient, p.inner, p.rows, team.share(p.inner, 16));
+  });
   // Last, as out may be dOut, and dx may be x.
   parallel(context, work, kFeedForwardGrain, [&](const Team& team) {
     const Range own = team.share(p.rows, kTileRows);

@@ -10,11 +10,9 @@
 // Reference    org.reformer4j.reference.Gemm
 // Measured     docs/benchmarks.md
 #include "gemm.h"
-
 #include "gemm_tile.h"
 
 namespace rf {
-
 namespace RF_ISA {
 namespace {
 
@@ -192,7 +190,11 @@ extern "C" int rf_gemm(rf_context* context, float* c, int64_t c_stride, const fl
   }
   const rf::Gemm p = {c,       c_stride, a,     a_stride, transpose_a != 0, b,    b_stride, transpose_b != 0,
                       alpha,   beta,     rows,  columns,  terms};
-  RF_RUN(*context, gemm, p);
+  if (rows <= rf::kFewRows && terms > 0) {
+    RF_RUN(*context, gemm_few_rows, p);
+  } else {
+    RF_RUN(*context, gemm, p);
+  }
   return rf::take_status(*context);
 }
 #endif

@@ -1,4 +1,4 @@
-// The product as other operations call it.
+// A matrix product, and which kernel runs it.
 #ifndef REFORMER_CPU_GEMM_H
 #define REFORMER_CPU_GEMM_H
 
@@ -6,7 +6,6 @@
 
 namespace rf {
 
-// c [M, N] = alpha * op(a) * op(b) + beta * c; see rf_gemm.
 struct Gemm {
   float* c;
   int64_t c_stride;
@@ -20,7 +19,11 @@ struct Gemm {
   int64_t rows, columns, terms;
 };
 
+// So few rows are multiplied with b where it lies: a panel would be read as often as it is written.
+constexpr int64_t kFewRows = 8;
+
 RF_DECLARE_KERNEL(gemm, Gemm)
+RF_DECLARE_KERNEL(gemm_few_rows, Gemm)
 
 }  // namespace rf
 

@@ -6,7 +6,7 @@
 #ifndef REFORMER_CPU_GEMM_TILE_H
 #define REFORMER_CPU_GEMM_TILE_H
 
-#include "simd.h"
+#include "transpose.h"
 
 namespace rf {
 namespace RF_ISA {
@@ -130,34 +130,6 @@ static inline void tile_column(int64_t rows, float* c, int64_t c_stride, int64_t
 }
 
 // ---- panels of the right operand ----------------------------------------------------------------
-
-// Copies kLanes x kLanes numbers, transposed: to[j * to_step + i] = from[i * from_step + j].
-RF_INLINE void transpose(float* to, int64_t to_step, const float* from, int64_t from_step) {
-  // Pairs of rows whose numbers differ in one bit change places with pairs of columns, bit after bit.
-  F r[kLanes];
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) r[i] = load(from + i * from_step);
-#pragma GCC unroll 4
-  for (int bit = 1; bit < kLanes; bit *= 2) {
-    I low, high;
-#pragma GCC unroll 16
-    for (int j = 0; j < kLanes; ++j) {
-      low[j] = (j & bit) == 0 ? j : kLanes + (j ^ bit);
-      high[j] = (j & bit) == 0 ? (j | bit) : kLanes + j;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kLanes; ++i) {
-      if ((i & bit) == 0) {
-        const F a = r[i];
-        const F b = r[i | bit];
-        r[i] = permute(a, b, low);
-        r[i | bit] = permute(a, b, high);
-      }
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) store(to + i * to_step, r[i]);
-}
 
 // panel[k, j] = b[k * b_stride + j], 0 behind `columns`.
 static inline void pack_panel(float* panel, const float* b, int64_t b_stride, int64_t terms, int64_t columns) {

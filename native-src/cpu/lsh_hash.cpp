@@ -2,8 +2,8 @@
 // Shapes       buckets [B, H, R, T]; x [B*T, H*K], K <= 128; float rotations [H, K, R*C] or int8 [H, R*C, K]; any
 //              T, R and factors.
 // Threads      blocks of kBlock tokens of one head are shared out.
-// Memory       reads x once, transposed so that the lanes of a vector are tokens; rotations come from the cache,
-//              and rotated vectors stay in registers.
+// Memory       reads x once, a block while the one before is multiplied, transposed so that the lanes of a vector are
+//              tokens; rotations come from the cache, and rotated vectors stay in registers.
 // Determinism  integer products are exact; float products are chains of fused multiply-adds over k, as in Java,
 //              also where the processor has none. The first maximum wins.
 // Reference    org.reformer4j.reference.LshBuckets
@@ -19,8 +19,9 @@ constexpr int kMaxHeadSize = 128;
 struct LshHash {
   int32_t* buckets;
   Matrix x;
-  const float* rotations;       // float mode
-  const int32_t* pairs;         // integer mode: [H, R*C, ceil(K/2)], two int16 each
+  const float* rotations;        // float mode
+  const int8_t* bytes;           // integer mode
+  int32_t* pairs;                // of the bytes: [H, R*C, ceil(K/2)], two int16 each, as they are multiplied
   const int32_t* key_mask;
   const int32_t* lengths;
   int64_t batch, stride, heads, head_size, rounds;
@@ -112,17 +113,96 @@ void load_rows(const LshHash& p, const Block& block, float* rows, int64_t pitch)
   }
 }
 
-// q = rint(x * 2^(13 - E)) of one row, E such that the largest lands in 2^13 .. 2^14; an infinity becomes the
-// largest value, NaN becomes 0.
-void quantise(float* row, int64_t pitch) {
-  F high = {};
-  for (int64_t k = 0; k < pitch; k += kLanes) high = max(high, load(row + k) == load(row + k) ? abs(load(row + k)) : F{});
-  const int exponent = static_cast<int>(bits<uint32_t>(maximum(high)) >> 23) - 127;
-  const float scale = bits<float>(static_cast<uint32_t>(127 + 13 - (exponent < -114 ? -114 : exponent)) << 23);
-  for (int64_t k = 0; k < pitch; k += kLanes) {
-    const F x = load(row + k);
-    const F kept = min(max(x * scale, set(-16384.0f)), set(16384.0f));
-    store(row + k, bits<F>(to_int(x == x ? kept : F{})));
+// Of a block, before its rows are needed.
+void fetch_rows(const LshHash& p, const Block& block) {
+  const char* const x = static_cast<const char*>(p.x.data);
+  const int64_t bytes = type_bytes(p.x.type);
+  for (int64_t i = 0; i < block.count; ++i) {
+    const int64_t row = block.batch * p.stride + block.first + i;
+    const char* const from = x + (row * p.x.stride + block.head * p.head_size) * bytes;
+    for (int64_t at = 0; at < p.head_size * bytes; at += 64) __builtin_prefetch(from + at, 0, 2);
+  }
+}
+
+// q = rint(x * scale) of a token a lane.
+RF_INLINE U quantised(F x, F scale) {
+  const F kept = min(max(x * scale, set(-16384.0f)), set(16384.0f));
+  return bits<U>(to_int(x == x ? kept : F{}));
+}
+
+// Pairs of numbers out of columns[2 * terms, kBlock]. The scale is 2^(13 - E), such that the largest number of a token
+// lands in 2^13 .. 2^14; an infinity becomes the largest value, NaN becomes 0.
+void quantise(int32_t* to, const float* columns, int64_t terms) {
+  for (int64_t i = 0; i < kBlock; i += kLanes) {
+    F high = {};
+    for (int64_t k = 0; k < 2 * terms; ++k) {
+      const F x = load(columns + k * kBlock + i);
+      high = max(high, x == x ? abs(x) : F{});
+    }
+    const I exponent = (bits<I>(high) >> 23) - 127;
+    const F scale = bits<F>((127 + 13 - (exponent < -114 ? set_int(-114) : exponent)) << 23);
+    for (int64_t k = 0; k < terms; ++k) {
+      const U low = quantised(load(columns + 2 * k * kBlock + i), scale);
+      const U next = quantised(load(columns + (2 * k + 1) * kBlock + i), scale);
+      store_ints(to + k * kBlock + i, bits<I>((low & 0xffffu) | next << 16));
+    }
+  }
+}
+
+typedef int8_t Bytes __attribute__((vector_size(2 * kLanes)));
+typedef int16_t Shorts __attribute__((vector_size(4 * kLanes)));
+
+// Two terms of a rotation side by side.
+void pair(const LshHash& p, Range columns) {
+  const int64_t terms = (p.head_size + 1) / 2;
+  for (int64_t column = columns.from; column < columns.to; ++column) {
+    const int8_t* const from = p.bytes + column * p.head_size;
+    int32_t* const to = p.pairs + column * terms;
+    int64_t k = 0;
+    for (; 2 * (k + kLanes) <= p.head_size; k += kLanes) {
+      Bytes bytes;
+      __builtin_memcpy(&bytes, from + 2 * k, sizeof bytes);
+      store_ints(to + k, bits<I>(__builtin_convertvector(bytes, Shorts)));
+    }
+    for (; k < terms; ++k) {
+      const int low = from[2 * k];
+      const int high = 2 * k + 1 < p.head_size ? from[2 * k + 1] : 0;
+      to[k] = static_cast<int32_t>((static_cast<uint32_t>(low) & 0xffffu) | static_cast<uint32_t>(high) << 16);
+    }
+  }
+}
+
+// Block `index` of all; the heads of some tokens follow each other.
+Block block_at(const LshHash& p, int64_t index) {
+  const int64_t blocks = (p.stride + kBlock - 1) / kBlock;
+  const int64_t first = index / p.heads % blocks * kBlock;
+  const int64_t rest = p.stride - first;
+  return {index / p.heads / blocks, index % p.heads, first, rest < kBlock ? rest : kBlock};
+}
+
+void hash(const LshHash& p, Range own) {
+  alignas(64) float rows[kBlock * kMaxHeadSize];
+  alignas(64) float columns[kBlock * kMaxHeadSize];
+  alignas(64) int32_t numbers[kBlock * kMaxHeadSize / 2];
+  const int64_t pitch = (p.head_size + kLanes - 1) / kLanes * kLanes;
+  const int64_t all_columns = p.rounds * p.round_columns;
+  for (int64_t b = own.from; b < own.to; ++b) {
+    const Block block = block_at(p, b);
+    load_rows(p, block, rows, pitch);
+    if (b + 1 < own.to) fetch_rows(p, block_at(p, b + 1));
+    for (int64_t i = 0; i < kBlock; i += kLanes) {
+      for (int64_t k = 0; k < pitch; k += kLanes) {
+        transpose(columns + k * kBlock + i, kBlock, rows + i * pitch + k, pitch);
+      }
+    }
+    if (p.bytes == nullptr) {
+      rotate<Exact>(p, block, columns, p.head_size,
+                    {p.rotations + block.head * p.head_size * all_columns, 1, all_columns});
+    } else {
+      const int64_t terms = (p.head_size + 1) / 2;
+      quantise(numbers, columns, terms);
+      rotate<Pairs>(p, block, numbers, terms, {p.pairs + block.head * all_columns * terms, terms, 1});
+    }
   }
 }
 
@@ -130,42 +210,13 @@ void quantise(float* row, int64_t pitch) {
 
 void lsh_hash(rf_context& context, const LshHash& p) {
   const int64_t blocks = (p.stride + kBlock - 1) / kBlock;
-  const int64_t pitch = (p.head_size + kLanes - 1) / kLanes * kLanes;
   const int64_t work = p.batch * p.stride * p.heads * p.head_size * p.rounds * p.round_columns;
   parallel(context, work, kHashGrain, [&](const Team& team) {
-    alignas(64) float rows[kBlock * kMaxHeadSize];
-    alignas(64) float columns[kBlock * kMaxHeadSize];
-    alignas(64) int32_t quantised[kBlock * kMaxHeadSize / 2];
-    const Range own = team.share(p.batch * p.heads * blocks);
-    for (int64_t b = own.from; b < own.to; ++b) {
-      const int64_t first = b % blocks * kBlock;
-      const int64_t rest = p.stride - first;
-      const Block block = {b / blocks / p.heads, b / blocks % p.heads, first, rest < kBlock ? rest : kBlock};
-      load_rows(p, block, rows, pitch);
-      if (p.pairs != nullptr) {
-        for (int64_t i = 0; i < kBlock; ++i) quantise(rows + i * pitch, pitch);
-      }
-      for (int64_t i = 0; i < kBlock; i += kLanes) {
-        for (int64_t k = 0; k < pitch; k += kLanes) {
-          transpose(columns + k * kBlock + i, kBlock, rows + i * pitch + k, pitch);
-        }
-      }
-      const int64_t all_columns = p.rounds * p.round_columns;
-      if (p.pairs == nullptr) {
-        rotate<Exact>(p, block, columns, p.head_size,
-                      {p.rotations + block.head * p.head_size * all_columns, 1, all_columns});
-        continue;
-      }
-      const int64_t terms = (p.head_size + 1) / 2;
-      for (int64_t k = 0; k < terms; ++k) {
-        for (int64_t i = 0; i < kBlock; i += kLanes) {
-          const U low = bits<U>(load(columns + 2 * k * kBlock + i));
-          const U high = bits<U>(load(columns + (2 * k + 1) * kBlock + i));
-          store_ints(quantised + k * kBlock + i, bits<I>((low & 0xffffu) | high << 16));
-        }
-      }
-      rotate<Pairs>(p, block, quantised, terms, {p.pairs + block.head * all_columns * terms, terms, 1});
+    if (p.bytes != nullptr) {
+      pair(p, team.share(p.heads * p.rounds * p.round_columns));
+      team.barrier();
     }
+    hash(p, team.share(p.batch * p.heads * blocks));
   });
 }
 
@@ -204,24 +255,12 @@ extern "C" int rf_lsh_hash(rf_context* context, int32_t* buckets, const void* x,
   if (rotation_type != RF_I8) {
     p.rotations = static_cast<const float*>(rotations);
   } else {
-    // Two terms of a rotation side by side, as they are multiplied.
-    const int64_t columns = int64_t{heads} * rounds * p.round_columns;
-    const int64_t terms = (head_size + 1) / 2;
-    int32_t* const pairs = static_cast<int32_t*>(scratch(*context, static_cast<size_t>(columns * terms) * 4));
-    if (pairs == nullptr) {
+    const int64_t pairs = int64_t{heads} * rounds * p.round_columns * ((head_size + 1) / 2);
+    p.bytes = static_cast<const int8_t*>(rotations);
+    p.pairs = static_cast<int32_t*>(scratch(*context, static_cast<size_t>(pairs) * 4));
+    if (p.pairs == nullptr) {
       return take_status(*context);
     }
-    const int8_t* const from = static_cast<const int8_t*>(rotations);
-    for (int64_t column = 0; column < columns; ++column) {
-      for (int64_t k = 0; k < terms; ++k) {
-        const int8_t* const two = from + column * head_size + 2 * k;
-        const int low = two[0];
-        const int high = 2 * k + 1 < head_size ? two[1] : 0;
-        pairs[column * terms + k] = static_cast<int32_t>((static_cast<uint32_t>(low) & 0xffffu) |
-                                                         static_cast<uint32_t>(high) << 16);
-      }
-    }
-    p.pairs = pairs;
   }
   RF_RUN(*context, lsh_hash, p);
   return take_status(*context);

@@ -120,6 +120,43 @@ RF_INLINE void product_rows(int64_t rows, Rows<typename Math::Number> a, const t
   for (; row < rows; ++row) product_tile<Math, 1>(row, a, b, b_step, terms, start, end, meanwhile);
 }
 
+// A product that starts at zero, for an end that wants all of a tile: end(row, acc) with Vector acc[ROWS][kTileVectors],
+// ROWS from row on.
+template <class Math, int ROWS, class End>
+RF_INLINE void whole_tile(int64_t row, Rows<typename Math::Number> a, const typename Math::Number* b, int64_t b_step,
+                          int64_t terms, const End& end) {
+  typename Math::Vector acc[ROWS][kTileVectors] = {};
+  const typename Math::Number* left = a.data + row * a.row_step;
+  for (int64_t k = 0; k < terms; ++k) {
+    typename Math::Vector right[kTileVectors];
+#pragma GCC unroll 4
+    for (int v = 0; v < kTileVectors; ++v) __builtin_memcpy(&right[v], b + v * kLanes, sizeof right[v]);
+#pragma GCC unroll 16
+    for (int i = 0; i < ROWS; ++i) {
+      const typename Math::Vector x = Math::all(left[i * a.row_step]);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileVectors; ++v) acc[i][v] = Math::step(x, right[v], acc[i][v]);
+    }
+    b += b_step;
+    left += a.term_step;
+  }
+  end(row, acc);
+}
+
+// The same for any number of rows.
+template <class Math, class End>
+RF_INLINE void product_tiles(int64_t rows, Rows<typename Math::Number> a, const typename Math::Number* b,
+                             int64_t b_step, int64_t terms, const End& end) {
+  int64_t row = 0;
+  for (; row + kTileRows <= rows; row += kTileRows) whole_tile<Math, kTileRows>(row, a, b, b_step, terms, end);
+  if (kTileRows > 8 && row + 8 <= rows) {
+    whole_tile<Math, 8>(row, a, b, b_step, terms, end);
+    row += 8;
+  }
+  for (; row + 4 <= rows; row += 4) whole_tile<Math, 4>(row, a, b, b_step, terms, end);
+  for (; row < rows; ++row) whole_tile<Math, 1>(row, a, b, b_step, terms, end);
+}
+
 // How often it calls meanwhile(), nearly.
 RF_INLINE int64_t pauses(int64_t rows, int64_t terms) {
   return (rows + kTileRows - 1) / kTileRows * ((terms + kPause - 1) / kPause);

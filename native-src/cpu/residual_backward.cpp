@@ -1,12 +1,12 @@
 // What         acc -= dropout(y + bias); dy = dropout(dacc); dbias += column sums of dy: the inverse
 //              recomputation fused with the gradient of the residual step.
 // Shapes       acc, dy, y, dacc [N, D]; bias, dbias [D]; any N and D.
-// Threads      columns are shared out where columns are summed, otherwise rows.
+// Threads      rows are shared out; columns, block after block of rows, to be summed (column_chain.h).
 // Memory       reads acc, y, dacc, writes acc, dy once.
 // Determinism  a column sum is one chain over the rows, from what is there on: the bits of the reference,
 //              also where the rows come in several calls.
 // Reference    org.reformer4j.reference.Residual
-#include "context.h"
+#include "column_chain.h"
 #include "dropout.h"
 #include "residual_step.h"
 
@@ -26,41 +26,55 @@ RF_DECLARE_KERNEL(residual_backward, ResidualBackward)
 namespace RF_ISA {
 namespace {
 
-// Columns first .. end - 1 of a row.
-void segment(const ResidualBackward& p, int64_t row, int64_t first, int64_t end, DropoutFactors& dropout,
-             I* outside) {
-  const float* const factors = dropout.from((p.dropout.first_row + row) * p.columns + first, end - first);
-  for (int64_t column = first; column < end; column += kLanes) {
-    const F factor = load(factors + (column - first));
-    const F dy = load_elements(p.dacc, row, column, end) * factor;
-    if (p.y.data != nullptr) {
-      residual_step(p.acc, p.y, load_row(p.bias, column, end), factor, -1.0f, row, column, end, outside);
-    }
-    if (p.dbias != nullptr) {
-      const Matrix sums = {p.dbias, 0, RF_F32};
-      store_elements(sums, 0, column, end, load_elements(sums, 0, column, end) + dy);
-    }
-    if (p.dy.data != nullptr) {
-      store_elements(p.dy, row, column, end, dy);
+class Rows {
+ public:
+  explicit Rows(const ResidualBackward& p) : p_(p), dropout_(p.dropout) {}
+
+  // Also writes dy to terms, if it is not null.
+  void row(int64_t row, float* terms) {
+    for (int64_t first = 0; first < p_.columns; first += kSegment) {
+      segment(row, first, first + kSegment < p_.columns ? first + kSegment : p_.columns, terms);
     }
   }
-}
+
+  void end() const { report_outside(outside_, p_.overflow); }
+
+ private:
+  // Columns first .. end - 1.
+  void segment(int64_t row, int64_t first, int64_t end, float* terms) {
+    const float* const factors = dropout_.from((p_.dropout.first_row + row) * p_.columns + first, end - first);
+    for (int64_t column = first; column < end; column += kLanes) {
+      const F factor = load(factors + (column - first));
+      const F dy = load_elements(p_.dacc, row, column, end) * factor;
+      if (p_.y.data != nullptr) {
+        residual_step(p_.acc, p_.y, load_row(p_.bias, column, end), factor, -1.0f, row, column, end, &outside_);
+      }
+      if (terms != nullptr) {
+        store(terms + column, dy);
+      }
+      if (p_.dy.data != nullptr) {
+        store_elements(p_.dy, row, column, end, dy);
+      }
+    }
+  }
+
+  const ResidualBackward& p_;
+  DropoutFactors dropout_;
+  I outside_ = {};
+};
 
 }  // namespace
 
 void residual_backward(rf_context& context, const ResidualBackward& p) {
-  const bool by_columns = p.dbias != nullptr;
+  if (p.dbias != nullptr) {
+    chain_columns<Rows>(context, p, p.dbias, p.rows, p.columns);
+    return;
+  }
   parallel(context, p.rows * p.columns, kElementGrain, [&](const Team& team) {
-    DropoutFactors dropout(p.dropout);
-    I outside = {};
-    const Range rows = by_columns ? Range{0, p.rows} : team.share(p.rows);
-    const Range columns = by_columns ? team.share(p.columns, 16) : Range{0, p.columns};
-    for (int64_t row = rows.from; row < rows.to; ++row) {
-      for (int64_t first = columns.from; first < columns.to; first += kSegment) {
-        segment(p, row, first, first + kSegment < columns.to ? first + kSegment : columns.to, dropout, &outside);
-      }
-    }
-    report_outside(outside, p.overflow);
+    Rows rows(p);
+    const Range own = team.share(p.rows);
+    for (int64_t row = own.from; row < own.to; ++row) rows.row(row, nullptr);
+    rows.end();
   });
 }
 

@@ -126,9 +126,18 @@ RF_INLINE F fma(F a, F b, F c) {
 }
 
 RF_INLINE Doubles doubles(F a) {
+#if defined(__AVX512F__)
+  // GCC 12 splits its own conversions; masks of all lanes as in transpose.h.
+  const __m256 high = _mm512_maskz_extractf32x8_ps(0xff, (__m512)a, 1);
+  return {{(D)_mm512_maskz_cvtps_pd(0xff, _mm512_castps512_ps256((__m512)a)), (D)_mm512_maskz_cvtps_pd(0xff, high)}};
+#elif defined(__AVX2__)
+  const __m128 high = _mm256_extractf128_ps((__m256)a, 1);
+  return {{(D)_mm256_cvtps_pd(_mm256_castps256_ps128((__m256)a)), (D)_mm256_cvtps_pd(high)}};
+#else
   Half half[2];
   __builtin_memcpy(half, &a, sizeof half);
   return {{__builtin_convertvector(half[0], D), __builtin_convertvector(half[1], D)}};
+#endif
 }
 
 RF_INLINE F floats(Doubles a) {

@@ -1,5 +1,5 @@
-// The attention of the CPU library gives the same bits for any number of threads, beside any other sequences, and
-// over any content of its results; and it does what the parts of a batch do alone.
+// The attention of the CPU library gives the same bits for any number of threads, beside any other sequences, over
+// any content of its results, and whatever masked keys hold; and it does what the parts of a batch do alone.
 #include "attention_problem.h"
 
 namespace {
@@ -26,9 +26,11 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const std::vector<float> poisoned(static_cast<size_t>(rows * width), poison);
   out.put(poisoned), dq.put(poisoned), dk.put(poisoned), dv.put(poisoned);
   lse.put(std::vector<float>(static_cast<size_t>(cells), poison));
-  Block workspace(device, std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
-                                   rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds,
-                                                                   RF_F32, c.heads, 0)));
+  const int64_t workspace_bytes =
+      std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
+               rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, RF_F32, c.heads, 0));
+  Block workspace(device, workspace_bytes);
+  ok(rf_fill(device.context, workspace.address, workspace_bytes / 4, RF_F32, 1, workspace_bytes / 4, poison), "rf_fill");
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
 #define ATTENTION                                                                                            \
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \
@@ -105,6 +107,54 @@ void attention(Device& device, const Case& c) {
   test::same(first_rows(alone.d_values, count), first_rows(one.d_values, count), "d_values alone, " + name(c));
 }
 
+// Masked tokens of which keys and values hold a number.
+Result with_masked(Device& device, Problem p, float number) {
+  for (size_t row = 0; row < p.mask.size(); ++row) {
+    if (p.mask[row] != 0) continue;
+    const auto from = static_cast<std::ptrdiff_t>(row) * p.width;
+    for (std::vector<float>* x : {p.c.shared ? &p.q : &p.k, &p.v}) {
+      std::fill(x->begin() + from, x->begin() + from + p.width, number);
+    }
+  }
+  return run(device, p, 1, NAN);
+}
+
+// A masked key counts nothing, not even where it holds what is no number.
+void masked_keys(Device& device, const Case& c) {
+  const Problem p = make(c);
+  const Result expected = with_masked(device, p, 1);
+  for (float number : {INFINITY, -INFINITY, NAN}) {
+    same(with_masked(device, p, number), expected, "masked keys of " + std::to_string(number) + ", " + name(c));
+  }
+}
+
+std::vector<float> other_rows(const Problem& p, const std::vector<float>& values, int first, int last) {
+  std::vector<float> rows(values.begin(), values.begin() + int64_t{first} * p.width);
+  rows.insert(rows.end(), values.begin() + int64_t{last} * p.width, values.end());
+  return rows;
+}
+
+// The row of shared QK is a query, too: that one's result, and the gradients of the keys in its window are no numbers,
+// but those of the queries that have it in theirs are not touched.
+void masked_shared_key(Device& device, const Case& c) {
+  Problem p = make(c);
+  for (size_t t = 0; t < p.order.size(); ++t) p.order[t] = static_cast<int32_t>(t) % p.stride;
+  std::fill(p.mask.begin(), p.mask.end(), 1);
+  const int token = 2 * c.chunk + 5;
+  p.mask[static_cast<size_t>(token)] = 0;
+  const Result expected = with_masked(device, p, 1);
+  const int first = (2 - c.before) * c.chunk, last = 3 * c.chunk;
+  for (float number : {INFINITY, NAN}) {
+    const Result actual = with_masked(device, p, number);
+    const std::string what = "masked shared key of " + std::to_string(number) + ", " + name(c);
+    test::same(other_rows(p, actual.out, token, token + 1), other_rows(p, expected.out, token, token + 1), "out " + what);
+    test::same(other_rows(p, actual.d_queries, first, last), other_rows(p, expected.d_queries, first, last),
+               "d_queries " + what);
+    test::same(other_rows(p, actual.d_values, first, last), other_rows(p, expected.d_values, first, last),
+               "d_values " + what);
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -114,6 +164,8 @@ int main() {
     if (small()) {
       attention(device, {20, 3, 2, 16, 1, 0, {210, 9}, causal, shared, mask, head_mask, !dropout});
       attention(device, {64, 1, 1, 32, 1, 1, {300}, !causal, !shared, !mask, !head_mask, dropout});
+      masked_keys(device, {20, 2, 1, 16, 1, 1, {90}, !causal, !shared, mask, !head_mask, !dropout});
+      masked_shared_key(device, {20, 1, 1, 16, 1, 0, {100}, causal, shared, mask, !head_mask, !dropout});
     } else {
       // Heads that come out even with the threads and not, rounds, ragged lengths, a single token.
       attention(device, {64, 3, 4, 64, 1, 0, {700, 129, 40, 1}, causal, shared, mask, head_mask, !dropout});
@@ -122,6 +174,10 @@ int main() {
       attention(device, {128, 1, 1, 64, 2, 1, {900, 64}, causal, !shared, mask, head_mask, !dropout});
       attention(device, {17, 5, 1, 48, 0, 2, {500, 17, 200}, !causal, !shared, !mask, head_mask, dropout});
       attention(device, {64, 2, 1, 512, 1, 0, {500, 3}, causal, !shared, !mask, !head_mask, !dropout});
+      masked_keys(device, {64, 2, 1, 64, 1, 0, {500, 70}, causal, !shared, mask, head_mask, !dropout});
+      masked_keys(device, {40, 2, 1, 32, 1, 1, {333}, !causal, !shared, mask, !head_mask, dropout});
+      masked_shared_key(device, {64, 1, 1, 64, 1, 0, {500}, causal, shared, mask, !head_mask, !dropout});
+      masked_shared_key(device, {48, 1, 1, 32, 1, 0, {256}, !causal, shared, mask, !head_mask, dropout});
     }
   }
   return finish("attention_threads");

@@ -47,6 +47,13 @@ std::vector<Case> cases() {
       }
     }
   }
+  // Few rows, which read b where it lies: in pieces of its rows, and groups of c's.
+  for (int64_t m = 1; m <= 9; ++m) {
+    for (bool transposed : {false, true}) {
+      all.push_back({m, 37 * m, 50, m % 3, m % 2 == 0, transposed, m % 4 == 1 ? 1.0f : 0.7f, m % 4 == 2 ? 1.0f : 0.0f});
+      if (!small()) all.push_back({m, 300, 2100 + m, m % 2, m % 3 == 0, transposed, 1, 1});
+    }
+  }
   if (!small()) {
     // Deeper than the panels of one packing, and wider.
     all.push_back({14, 515, 5000, 1, true, false, 1, 1});
@@ -146,7 +153,8 @@ void product(Device& device, const Case& shape) {
 
 void many_threads(Device& device) {
   // Large enough for every thread to get its share, by rows and by columns.
-  for (const Case& shape : {Case{700, 130, 300, 0, false, true, 1, 0}, Case{30, 2000, 300, 0, true, false, 1, 1}}) {
+  for (const Case& shape : {Case{700, 130, 300, 0, false, true, 1, 0}, Case{30, 2000, 300, 0, true, false, 1, 1},
+                            Case{1, 2000, 300, 0, false, true, 1, 0}, Case{6, 1500, 200, 0, false, false, 1, 1}}) {
     const Operands in(shape);
     Product p(device, in);
     const std::vector<float> expected = p.whole(1);

@@ -26,5 +26,9 @@ public enum RandomPurpose {
   /** Order of the training windows. */
   DATA_ORDER,
   /** Choice of the next token in generation. */
-  SAMPLING
+  SAMPLING,
+  /** Dropout before the first layer of a classification head. */
+  HEAD_INPUT,
+  /** Dropout between the layers of a classification head. */
+  HEAD_HIDDEN
 }

@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import org.reformer4j.api.Backend;
+import org.reformer4j.model.EmbeddingOptions;
+import org.reformer4j.model.Pooling;
 import org.reformer4j.model.RecordedRun;
 import org.reformer4j.model.RecordedRun.Output;
 import org.reformer4j.model.ReformerModel;
@@ -23,11 +25,15 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = {
       "Run a model on tensors from a safetensors file and write what comes out.",
-      "Read: input.input_ids [B,S], and if there input.attention_mask, input.labels,"
-          + " input.position_ids [B,S], input.num_hashes [], input.head_mask [H], and rotations.L"
-          + " [H,K,R,columns] for LSH layer L. Absent rotations are drawn, with the config's"
-          + " hash_seed as torch's CPU generator draws them.",
-      "Written: last_hidden_state, logits, loss, buckets.L, and grad.NAME with --gradients."
+      "Read: input.input_ids [B,S], and if there input.attention_mask, input.position_ids [B,S],"
+          + " input.num_hashes [], input.head_mask [H], and rotations.L [H,K,R,columns] for LSH layer"
+          + " L. Absent rotations are drawn, with the config's hash_seed as torch's CPU generator"
+          + " draws them.",
+      "Labels, if there: input.labels [B,S] for language models and classes of tokens, [B] for classes"
+          + " of sequences and groups of embeddings, [B,L] of 0 and 1 for several classes, floats for"
+          + " regression; input.start_positions and input.end_positions [B] for question answering.",
+      "Written: last_hidden_state, buckets.L, what the model's head gives (logits; start_logits and"
+          + " end_logits; embeddings), loss where there are labels, and grad.NAME with --gradients."
     },
     footerHeading = "%nExample:%n",
     footer =
@@ -44,8 +50,21 @@ final class InferCommand implements Callable<Integer> {
 
   @Option(
       names = "--gradients",
-      description = "Add the loss's gradient for every parameter; needs input.labels.")
+      description = "Add the loss's gradient for every parameter; needs labels.")
   private boolean gradients;
+
+  @Option(
+      names = "--pooling",
+      paramLabel = "NAME",
+      description =
+          "Add embeddings [B,2D] of any model, a vector of length 1 for each sequence: first, last or"
+              + " mean of its tokens.")
+  private Pooling pooling;
+
+  @Option(
+      names = "--unnormalized",
+      description = "With --pooling: leave the vectors as long as they are.")
+  private boolean unnormalized;
 
   @Option(
       names = "--new-tokens",
@@ -68,11 +87,20 @@ final class InferCommand implements Callable<Integer> {
               ? "--new-tokens and --gradients exclude each other: decoding has no loss"
               : "--new-tokens must be at least 1, got " + newTokens);
     }
+    if (unnormalized && pooling == null || newTokens != null && pooling != null) {
+      throw new IllegalArgumentException(
+          unnormalized && pooling == null
+              ? "--unnormalized needs --pooling, which says what to embed"
+              : "--new-tokens and --pooling exclude each other: decoding embeds nothing");
+    }
     SafeTensors tensors = SafeTensors.open(inputs);
     try (Backend backend = backends.open(spec.commandLine().getErr());
         ReformerModel loaded = ReformerModel.load(model, backend, precision.precision())) {
       RecordedRun run = new RecordedRun(loaded, tensors);
       Map<String, Output> results = newTokens == null ? run.run(gradients) : run.decode(newTokens);
+      if (pooling != null) {
+        results.putAll(run.embeddings(new EmbeddingOptions(pooling, !unnormalized, 1)));
+      }
       Files.createDirectories(outputs.toAbsolutePath().getParent());
       RecordedRun.writer(results).write(outputs);
       results.forEach((name, output) -> out.println(name + " " + output.shape()));

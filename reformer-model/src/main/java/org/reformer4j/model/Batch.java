@@ -19,15 +19,23 @@ public final class Batch {
   private final int[] attentionMask;
   private final int[] positions;
   private final int[] targets;
+  private final SequenceLabels labels;
 
   private Batch(
-      int[] lengths, int stride, int[] ids, int[] attentionMask, int[] positions, int[] targets) {
+      int[] lengths,
+      int stride,
+      int[] ids,
+      int[] attentionMask,
+      int[] positions,
+      int[] targets,
+      SequenceLabels labels) {
     this.lengths = lengths;
     this.stride = stride;
     this.ids = ids;
     this.attentionMask = attentionMask;
     this.positions = positions;
     this.targets = targets;
+    this.labels = labels;
   }
 
   /**
@@ -52,7 +60,7 @@ public final class Batch {
     for (int b = 0; b < lengths.length; b++) {
       System.arraycopy(sequences[b], 0, ids, b * stride, lengths[b]);
     }
-    return new Batch(lengths, stride, ids, null, null, null);
+    return new Batch(lengths, stride, ids, null, null, null, null);
   }
 
   /**
@@ -68,7 +76,7 @@ public final class Batch {
     }
     int[] lengths = new int[ids.length / length];
     Arrays.fill(lengths, length);
-    return new Batch(lengths, length, ids.clone(), null, null, null);
+    return new Batch(lengths, length, ids.clone(), null, null, null, null);
   }
 
   /**
@@ -78,7 +86,7 @@ public final class Batch {
    */
   public Batch withAttentionMask(int[] mask) {
     check("attentionMask", mask);
-    return new Batch(lengths, stride, ids, mask.clone(), positions, targets);
+    return new Batch(lengths, stride, ids, mask.clone(), positions, targets, labels);
   }
 
   /**
@@ -88,11 +96,11 @@ public final class Batch {
    */
   public Batch withPositions(int[] positions) {
     check("positions", positions);
-    return new Batch(lengths, stride, ids, attentionMask, positions.clone(), targets);
+    return new Batch(lengths, stride, ids, attentionMask, positions.clone(), targets, labels);
   }
 
   /**
-   * Returns this batch with a target for every position.
+   * Returns this batch with a target for every position, and no other labels.
    *
    * @param targets [B, T], what the position should predict, or {@link #IGNORE}
    */
@@ -102,7 +110,7 @@ public final class Batch {
     for (int b = 0; b < lengths.length; b++) {
       Arrays.fill(clean, b * stride + lengths[b], (b + 1) * stride, IGNORE);
     }
-    return new Batch(lengths, stride, ids, attentionMask, positions, clean);
+    return new Batch(lengths, stride, ids, attentionMask, positions, clean, null);
   }
 
   /**
@@ -120,6 +128,19 @@ public final class Batch {
       System.arraycopy(labels, from + 1, shifted, from, lengths[b] - 1);
     }
     return withTargets(shifted);
+  }
+
+  /**
+   * Returns this batch with labels of whole sequences, and no targets.
+   *
+   * @param labels for each sequence
+   */
+  public Batch withLabels(SequenceLabels labels) {
+    if (labels.size() != lengths.length) {
+      throw new IllegalArgumentException(
+          "the batch has " + lengths.length + " sequences, the labels are of " + labels.size());
+    }
+    return new Batch(lengths, stride, ids, attentionMask, positions, null, labels);
   }
 
   private void check(String name, int[] values) {
@@ -176,6 +197,10 @@ public final class Batch {
 
   int[] targetsOrNull() {
     return targets;
+  }
+
+  SequenceLabels labelsOrNull() {
+    return labels;
   }
 
   /** Returns the position of every row; rows behind a sequence take position 0. */

@@ -24,13 +24,20 @@ final class FinalNorm {
    * @param firstRow number of the first row, which decides its dropout
    */
   Tensor forward(Tensor rows, long firstRow, TensorScope scope, Pass pass) {
-    Dropout dropout = dropout(pass);
-    if (dropout.isNone()) {
+    if (dropout(pass).isNone()) {
       return norm.forward(pass.backend(), scope, rows, pass.activations());
     }
+    return pass.activation(floats(rows, firstRow, scope, pass), scope);
+  }
+
+  /** Returns the final hidden states of some rows as floats, as {@link #forward} otherwise. */
+  Tensor floats(Tensor rows, long firstRow, TensorScope scope, Pass pass) {
     Tensor out = norm.forward(pass.backend(), scope, rows, DType.F32);
-    pass.backend().dropout(out, firstRow, dropout);
-    return pass.activation(out, scope);
+    Dropout dropout = dropout(pass);
+    if (!dropout.isNone()) {
+      pass.backend().dropout(out, firstRow, dropout);
+    }
+    return out;
   }
 
   /** dRows = gradient through norm and dropout; dOut, of floats, is used up. */

@@ -149,7 +149,7 @@ final class MemoryPlan {
       long feedForward = rows * e * 4 * d + chunk * Float.BYTES * 3 * f;
       long head =
           Float.BYTES
-              * (Math.min(LmHead.BLOCK_ROWS, rows) * 2 * d
+              * (Math.min(RowHead.BLOCK_ROWS, rows) * 2 * d
                   + Math.min(LmHead.chunkRows(config), rows) * (2 * d + v + 1));
       if (activations != DType.F32) {
         // The rounded gradient of the logits, and the norm before dropout.

@@ -48,6 +48,11 @@ public final class Parameter {
     return value;
   }
 
+  /** Returns whether activations are multiplied by it in their own type. */
+  boolean isFactor() {
+    return factor;
+  }
+
   /** Returns the value as a factor of activations of a type. */
   Tensor value(DType activations) {
     Tensor tensor = activations == DType.F32 ? value : rounded;

@@ -16,11 +16,16 @@ import org.reformer4j.model.checkpoint.SafeTensorsWriter;
  * Hugging Face rest on.
  *
  * <p>Inputs are {@code input.input_ids} [B, S], and if there, {@code input.attention_mask}, {@code
- * input.labels}, {@code input.position_ids} [B, S], {@code input.num_hashes} [], {@code
- * input.head_mask} [H], {@code rotations.L} [H, K, R, columns] for LSH layer L.
+ * input.position_ids} [B, S], {@code input.num_hashes} [], {@code input.head_mask} [H], {@code
+ * rotations.L} [H, K, R, columns] for LSH layer L, and labels: {@code input.labels} [B, S] of
+ * tokens, [B] or [B, L] of sequences, {@code input.start_positions} and {@code input.end_positions}
+ * [B].
  */
 public final class RecordedRun {
   private static final String IDS = "input.input_ids";
+  private static final String LABELS = "input.labels";
+  private static final String STARTS = "input.start_positions";
+  private static final String ENDS = "input.end_positions";
   private static final String ROTATIONS = "rotations.";
 
   private final ReformerModel model;
@@ -60,11 +65,7 @@ public final class RecordedRun {
     if (inputs.contains("input.position_ids")) {
       read = read.withPositions(inputs.ints("input.position_ids"));
     }
-    if (inputs.contains("input.labels")) {
-      int[] labels = inputs.ints("input.labels");
-      read = model.config().isDecoder() ? read.withCausalLabels(labels) : read.withTargets(labels);
-    }
-    this.batch = read;
+    this.batch = labelled(read, model, inputs);
     CallOptions call = CallOptions.EVALUATION;
     if (inputs.contains("input.num_hashes")) {
       call = call.withNumHashes(inputs.ints("input.num_hashes")[0]);
@@ -81,6 +82,52 @@ public final class RecordedRun {
     this.options = rotations.isEmpty() ? call : call.withRotations(Rotations.given(rotations));
   }
 
+  private static Batch labelled(Batch batch, ReformerModel model, SafeTensors inputs) {
+    if (inputs.contains(STARTS) || inputs.contains(ENDS)) {
+      if (!inputs.contains(STARTS) || !inputs.contains(ENDS)) {
+        throw new CheckpointException("the inputs must have both " + STARTS + " and " + ENDS);
+      }
+      return batch.withLabels(SequenceLabels.spans(inputs.ints(STARTS), inputs.ints(ENDS)));
+    }
+    if (!inputs.contains(LABELS)) {
+      return batch;
+    }
+    SafeTensors.Entry entry = inputs.entry(LABELS);
+    boolean integers = !entry.dtype().startsWith("F") && !entry.dtype().startsWith("BF");
+    switch (model.task()) {
+      case SEQUENCE_CLASSIFICATION, SENTENCE_EMBEDDING -> {
+        ReformerConfig config = model.config();
+        boolean numbers =
+            model.task() == Task.SEQUENCE_CLASSIFICATION
+                && (config.numLabels() == 1
+                    || config
+                        .problemType()
+                        .map(type -> type != ProblemType.SINGLE_LABEL_CLASSIFICATION)
+                        .orElse(!integers));
+        return batch.withLabels(
+            numbers
+                ? SequenceLabels.values(
+                    entry.shape().rank() < 2 ? 1 : Math.toIntExact(entry.shape().columns()),
+                    integers ? floats(inputs.ints(LABELS)) : inputs.floats(LABELS))
+                : SequenceLabels.classes(inputs.ints(LABELS)));
+      }
+      default -> {
+        int[] labels = inputs.ints(LABELS);
+        return model.hasLmHead() && model.config().isDecoder()
+            ? batch.withCausalLabels(labels)
+            : batch.withTargets(labels);
+      }
+    }
+  }
+
+  private static float[] floats(int[] values) {
+    float[] floats = new float[values.length];
+    for (int i = 0; i < floats.length; i++) {
+      floats[i] = values[i];
+    }
+    return floats;
+  }
+
   /** Returns the batch that was read. */
   public Batch batch() {
     return batch;
@@ -94,12 +141,16 @@ public final class RecordedRun {
   /**
    * Runs the model.
    *
-   * @param gradients whether to add {@code grad.NAME} for every parameter; needs labels
+   * @param gradients whether to add {@code grad.NAME} for every parameter; needs a head and labels
    * @return {@code last_hidden_state} [B, S, 2D], {@code buckets.L} [B, H, R*S'] with round offsets
-   *     as Hugging Face numbers them, and with a head {@code logits} [B, S, V], with labels {@code
-   *     loss} []
+   *     as Hugging Face numbers them, and with a head what {@link ReformerModel#outputs} returns,
+   *     {@code loss} [] included where there are labels
    */
   public Map<String, Output> run(boolean gradients) {
+    if (gradients && model.task() == Task.BASE) {
+      throw new IllegalArgumentException(
+          "gradients need a loss, and so a head: give a model that has one");
+    }
     Map<String, Output> outputs = new LinkedHashMap<>();
     ReformerConfig config = model.config();
     int b = batch.size();
@@ -108,8 +159,10 @@ public final class RecordedRun {
     outputs.put(
         "last_hidden_state",
         Output.of(model.lastHiddenState(batch, traced), b, s, 2L * config.hiddenSize()));
-    if (model.hasLmHead()) {
-      outputs.put("logits", Output.of(model.logits(batch, options), b, s, config.vocabSize()));
+    if (model.task() != Task.BASE) {
+      model
+          .outputs(batch, options)
+          .forEach((name, o) -> outputs.put(name, new Output(o.shape(), o.values(), null)));
     }
     if (gradients) {
       model.enableTraining();
@@ -120,10 +173,19 @@ public final class RecordedRun {
         float[] values = model.backend().download(parameter.gradient());
         outputs.put("grad." + parameter.name(), new Output(parameter.shape(), values, null));
       }
-    } else if (model.hasLmHead() && batch.targetCount() > 0) {
-      outputs.put("loss", Output.of(new float[] {(float) model.loss(batch, options)}));
     }
     return outputs;
+  }
+
+  /**
+   * Embeds the sequences, with a model of any task.
+   *
+   * @param how pooling and norm
+   * @return {@code embeddings} [B, 2D]
+   */
+  public Map<String, Output> embeddings(EmbeddingOptions how) {
+    float[] vectors = model.embeddings(batch, how, options);
+    return Map.of("embeddings", Output.of(vectors, batch.size(), 2L * model.config().hiddenSize()));
   }
 
   /**

@@ -1,19 +1,20 @@
 package org.reformer4j.model;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.DType;
-import org.reformer4j.api.Dropout;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.checkpoint.ModelFolder;
+import org.reformer4j.model.checkpoint.WeightType;
 
 /**
- * A Reformer with or without a language-model head: Hugging Face's ReformerModel,
- * ReformerModelWithLMHead and ReformerForMaskedLM.
+ * A Reformer with the head of a {@link Task}, or without one: Hugging Face's ReformerModel,
+ * ReformerModelWithLMHead, ReformerForMaskedLM and so on.
  *
  * <p>Holds its parameters until closed. Used by the thread that uses its backend; the backend is
  * not closed with the model.
@@ -24,27 +25,19 @@ public final class ReformerModel implements AutoCloseable {
   private final Precision precision;
   private final TensorScope scope;
   private final ParameterSet parameters = new ParameterSet();
-  private final Embeddings embeddings;
-  private final ReversibleStack stack;
-  private final FinalNorm norm;
-  private final LmHead head;
+  private final Encoder encoder;
+  private final Task task;
+  private final Head head;
+  private LoadReport loadReport = LoadReport.COMPLETE;
 
-  private ReformerModel(
-      ReformerConfig config, Backend backend, Precision precision, boolean withHead) {
+  private ReformerModel(ReformerConfig config, Task task, Backend backend, Precision precision) {
     precision.require(backend);
     this.config = config;
+    this.task = task;
     this.backend = backend;
     this.precision = precision;
-    this.embeddings = new Embeddings(config, "reformer.embeddings.", parameters);
-    List<Branch> branches = new ArrayList<>();
-    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      String prefix = "reformer.encoder.layers." + layer + ".";
-      branches.add(new AttentionBranch(config, layer, prefix + "attention.", parameters));
-      branches.add(new FeedForwardBranch(config, layer, prefix + "feed_forward.", parameters));
-    }
-    this.stack = new ReversibleStack(branches);
-    this.norm = new FinalNorm(config, "reformer.encoder.layer_norm.", parameters);
-    this.head = withHead ? new LmHead(config, norm, parameters) : null;
+    this.encoder = new Encoder(config, parameters);
+    this.head = encoder.head(task, parameters);
     this.scope = backend.scope("model");
     parameters.allocate(scope, precision.activations());
   }
@@ -65,9 +58,32 @@ public final class ReformerModel implements AutoCloseable {
    */
   public static ReformerModel create(
       ReformerConfig config, Backend backend, Precision precision, long seed) {
-    ReformerModel model = new ReformerModel(config, backend, precision, true);
+    ReformerModel model = new ReformerModel(config, Task.LANGUAGE_MODEL, backend, precision);
     model.parameters.initialize(backend, seed);
     return model;
+  }
+
+  /**
+   * Makes a model of any task with fresh parameters.
+   *
+   * @param config its shape; {@code architectures} becomes that of the task
+   * @param task which head it has
+   * @param backend where it lives; stays open longer than the model
+   * @param precision in what it computes
+   * @param seed equal seeds give equal parameters
+   * @throws IllegalArgumentException if the backend does not compute with that precision
+   */
+  public static ReformerModel create(
+      ReformerConfig config, Task task, Backend backend, Precision precision, long seed) {
+    ReformerModel model = new ReformerModel(named(config, task), task, backend, precision);
+    model.parameters.initialize(backend, seed);
+    return model;
+  }
+
+  /** Returns the config under the name of a task's model class. */
+  private static ReformerConfig named(ReformerConfig config, Task task) {
+    String architecture = task.architecture(config.isDecoder());
+    return config.toBuilder().architectures(List.of(architecture)).build();
   }
 
   /** Loads a folder in Hugging Face's format, to compute in float32. */
@@ -76,7 +92,7 @@ public final class ReformerModel implements AutoCloseable {
   }
 
   /**
-   * Loads a folder in Hugging Face's format: {@code config.json} and {@code model.safetensors}.
+   * Loads a folder in Hugging Face's format: {@code config.json} and parameters.
    *
    * @param folder where the files are
    * @param backend where the model lives; stays open longer than the model
@@ -87,9 +103,48 @@ public final class ReformerModel implements AutoCloseable {
    */
   public static ReformerModel load(Path folder, Backend backend, Precision precision) {
     ModelFolder files = ModelFolder.open(folder);
-    ReformerModel model = new ReformerModel(files.config(), backend, precision, files.hasLmHead());
+    Task task = Task.of(files.config(), files.names());
+    ReformerModel model = new ReformerModel(files.config(), task, backend, precision);
     try {
       files.loadInto(model.parameters, backend);
+    } catch (RuntimeException e) {
+      model.close();
+      throw e;
+    }
+    return model;
+  }
+
+  /**
+   * Loads a pretrained folder to be trained for a task: the encoder's parameters must be there, the
+   * head's are newly initialised where they are not, and what the task has no use for is left. The
+   * {@link #loadReport} says which.
+   *
+   * <p>A classifier or embedding on a causal model pools the last token unless the config says
+   * otherwise, for the first one has seen nothing but itself.
+   *
+   * @param folder where the files are
+   * @param config the folder's, changed as the task needs: labels, problem type, dropout, causality
+   * @param task which head it gets
+   * @param backend where the model lives; stays open longer than the model
+   * @param precision in what it computes
+   * @param seed of the new parameters
+   * @throws CheckpointException if the files are missing or damaged, or parameters of the encoder
+   *     are missing, or shapes do not fit the config
+   * @throws IllegalArgumentException if the backend does not compute with that precision
+   */
+  public static ReformerModel loadForTask(
+      Path folder,
+      ReformerConfig config,
+      Task task,
+      Backend backend,
+      Precision precision,
+      long seed) {
+    ModelFolder files = ModelFolder.open(folder);
+    ReformerConfig full = named(Pooling.causal(config, task), task);
+    ReformerModel model = new ReformerModel(full, task, backend, precision);
+    try {
+      model.parameters.initialize(backend, seed);
+      model.loadReport = files.loadKnown(model.parameters, backend, task::owns);
     } catch (RuntimeException e) {
       model.close();
       throw e;
@@ -104,6 +159,17 @@ public final class ReformerModel implements AutoCloseable {
    */
   public void save(Path folder) {
     ModelFolder.save(folder, config, parameters, backend);
+  }
+
+  /**
+   * Saves the model as Hugging Face does, its parameters rounded to a type.
+   *
+   * @param folder made if it does not exist
+   * @param type of the stored parameters
+   * @throws CheckpointException if a file cannot be written, or a parameter exceeds the type
+   */
+  public void save(Path folder, WeightType type) {
+    ModelFolder.save(folder, config, parameters, backend, type);
   }
 
   /** Returns the shape of the model. */
@@ -126,9 +192,24 @@ public final class ReformerModel implements AutoCloseable {
     return precision;
   }
 
+  /** Returns what the model is for. */
+  public Task task() {
+    return task;
+  }
+
   /** Returns whether there is a language-model head. */
   public boolean hasLmHead() {
-    return head != null;
+    return task == Task.LANGUAGE_MODEL;
+  }
+
+  /** Returns the first part of the names of the head's parameters; empty without a head. */
+  public String headName() {
+    return head == null ? "" : head.name();
+  }
+
+  /** Returns what was not loaded, and what not used, of the folder that the model comes from. */
+  public LoadReport loadReport() {
+    return loadReport;
   }
 
   /** Allocates gradients, once. */
@@ -144,26 +225,72 @@ public final class ReformerModel implements AutoCloseable {
    * @return [N, 2D], row-major; rows behind a sequence mean nothing
    */
   public float[] lastHiddenState(Batch batch, CallOptions options) {
-    try (Step step = new Step(batch, options)) {
+    try (Step step = step(batch, options, false)) {
       step.forward();
-      return backend.download(norm.forward(step.streams, 0, step.scope, step.pass));
+      return backend.download(encoder.norm.forward(step.streams, 0, step.scope, step.pass));
     }
   }
 
   /**
-   * Returns the logits of every position; for long sequences this is a large array.
+   * Returns all results of the head, and {@code loss} where the batch has labels, from one pass:
+   * {@code logits} [B, T, V] of a language model, [B, L] or [B, T, L] of a classifier, {@code
+   * start_logits} and {@code end_logits} [B, T], {@code embeddings} [B, 2D].
+   *
+   * @param batch the tokens, and labels of the head's kind or none
+   * @param options the call
+   * @return by name; for long sequences large arrays
+   * @throws IllegalStateException if the model has no head
+   */
+  public Map<String, ModelOutput> outputs(Batch batch, CallOptions options) {
+    Head of = requireHead();
+    boolean labelled = of.targetCount(batch) > 0;
+    try (Step step = step(batch, options, false)) {
+      step.forward();
+      Map<String, ModelOutput> results = new LinkedHashMap<>();
+      of.outputs(step.streams, batch, step.pass).forEach(o -> results.put(o.name(), o));
+      if (labelled) {
+        float loss = (float) of.loss(step.streams, batch, step.pass);
+        results.put("loss", ModelOutput.of("loss", new float[] {loss}));
+      }
+      return results;
+    }
+  }
+
+  /**
+   * Returns the logits of a language model or classifier.
    *
    * @param batch the tokens
    * @param options the call
-   * @return [N, V], row-major; rows behind a sequence mean nothing
+   * @return [N, V], for long sequences a large array; [B, L] of sequences or [N, L] of tokens;
+   *     row-major; rows behind a sequence mean nothing
    */
   public float[] logits(Batch batch, CallOptions options) {
-    LmHead lmHead = requireHead();
-    try (Step step = new Step(batch, options)) {
+    Head of = requireHead();
+    try (Step step = step(batch, options, false)) {
       step.forward();
-      Tensor logits = step.scope.allocate(DType.F32, batch.rows(), config.vocabSize());
-      lmHead.logits(logits, step.streams, step.pass);
-      return backend.download(logits);
+      for (ModelOutput output : of.outputs(step.streams, batch, step.pass)) {
+        if (output.name().equals("logits")) {
+          return output.values();
+        }
+      }
+      throw new IllegalStateException(
+          "a model for " + task + " has no logits of one kind: use ReformerModel.outputs");
+    }
+  }
+
+  /**
+   * Returns a vector for each sequence; any model gives one, whatever its head.
+   *
+   * @param batch the tokens
+   * @param how pooling and norm
+   * @param options the call
+   * @return [B, 2D], row-major
+   */
+  public float[] embeddings(Batch batch, EmbeddingOptions how, CallOptions options) {
+    Head embedding = new EmbeddingHead(config, encoder.norm, how);
+    try (Step step = step(batch, options, false)) {
+      step.forward();
+      return embedding.outputs(step.streams, batch, step.pass).get(0).values();
     }
   }
 
@@ -175,8 +302,8 @@ public final class ReformerModel implements AutoCloseable {
    * @return [B, V], row-major
    */
   public float[] nextTokenLogits(Batch batch, CallOptions options) {
-    LmHead lmHead = requireHead();
-    try (Step step = new Step(batch, options)) {
+    LmHead lmHead = requireLmHead();
+    try (Step step = step(batch, options, false)) {
       step.forward();
       Tensor logits = step.scope.allocate(DType.F32, batch.size(), config.vocabSize());
       int[] lengths = batch.lengths();
@@ -195,47 +322,54 @@ public final class ReformerModel implements AutoCloseable {
    * @throws IllegalArgumentException if the model is no causal language model
    */
   public DecodeCache decodeCache(CallOptions options) {
-    if (!config.isDecoder() || head == null || options.training()) {
+    if (!config.isDecoder() || !(head instanceof LmHead lmHead) || options.training()) {
       throw new IllegalArgumentException(
           "decoding needs a causal language model, with is_decoder true and lm_head present, and"
               + " options of evaluation");
     }
-    return new DecodeCache(this, embeddings, stack, head, options);
+    return new DecodeCache(this, encoder.embeddings, encoder.stack, lmHead, options);
   }
 
   /**
-   * Returns the mean loss over the targets, in nats.
+   * Returns the mean loss over the targets: in nats, but for regression.
    *
-   * @param batch tokens and targets
+   * @param batch tokens and labels of the head's kind
    * @param options the call
    */
   public double loss(Batch batch, CallOptions options) {
-    LmHead lmHead = requireHead();
-    try (Step step = new Step(batch, options)) {
-      Tensor targets = step.targets();
+    Head of = requireTargets(batch);
+    try (Step step = step(batch, options, false)) {
       step.forward();
-      return lmHead.lossSum(step.streams, targets, step.pass) / batch.targetCount();
+      return of.loss(step.streams, batch, step.pass);
     }
   }
 
   /**
-   * Returns the mean loss over the targets, in nats, and adds its gradient to the parameters'.
+   * Returns the mean loss over the targets and adds its gradient to the parameters'.
    *
-   * @param batch tokens and targets
+   * @param batch tokens and labels of the head's kind
    * @param options the call
    * @param weight factor on the gradient, such as 1 / number of accumulated batches
    */
   public double lossAndGradients(Batch batch, CallOptions options, float weight) {
-    LmHead lmHead = requireHead();
-    try (Step step = new Step(batch, options, true)) {
-      Tensor targets = step.targets();
+    Head of = requireTargets(batch);
+    try (Step step = step(batch, options, true)) {
       Branch.Saved[] saved = step.forward();
       Tensor dStreams = step.scope.allocate(DType.F32, batch.rows(), 2L * config.hiddenSize());
-      float scale = weight / batch.targetCount();
-      double sum = lmHead.lossSumAndGradient(dStreams, step.streams, targets, scale, step.pass);
+      double loss = of.lossAndGradient(dStreams, step.streams, batch, weight, step.pass);
       step.backward(saved, dStreams);
-      return sum / batch.targetCount();
+      return loss;
     }
+  }
+
+  /**
+   * Returns how many labels of a batch the loss is the mean over; 0 if it has none.
+   *
+   * @param batch tokens and labels
+   * @throws IllegalArgumentException if the labels are not of the head's kind, or out of range
+   */
+  public long targetCount(Batch batch) {
+    return requireHead().targetCount(batch);
   }
 
   /**
@@ -246,9 +380,9 @@ public final class ReformerModel implements AutoCloseable {
    * @param options the call
    */
   public double reconstructionError(Batch batch, CallOptions options) {
-    try (Step step = new Step(batch, options, true)) {
+    try (Step step = step(batch, options, true)) {
       Branch.Saved[] saved = step.forward();
-      stack.inverse(step.x1, step.x2, saved, step.pass);
+      encoder.stack.inverse(step.x1, step.x2, saved, step.pass);
       float[] rebuilt = backend.download(step.streams);
       step.embed();
       float[] original = backend.download(step.streams);
@@ -260,84 +394,40 @@ public final class ReformerModel implements AutoCloseable {
     }
   }
 
-  private LmHead requireHead() {
+  private Step step(Batch batch, CallOptions options, boolean back) {
+    return new Step(encoder, backend, precision, batch, options, back);
+  }
+
+  private Head requireTargets(Batch batch) {
+    Head of = requireHead();
+    if (of.targetCount(batch) == 0) {
+      throw new IllegalArgumentException(
+          "the batch has no targets: call Batch.withTargets, withCausalLabels or withLabels");
+    }
+    return of;
+  }
+
+  private Head requireHead() {
     if (head == null) {
       throw new IllegalStateException(
-          "this checkpoint has no language-model head (lm_head.*): use lastHiddenState, or load a"
-              + " ReformerModelWithLMHead");
+          "this checkpoint has no head: use lastHiddenState or embeddings, load one that has, or"
+              + " give it one with loadForTask");
     }
     return head;
+  }
+
+  private LmHead requireLmHead() {
+    if (head instanceof LmHead lmHead) {
+      return lmHead;
+    }
+    throw new IllegalStateException(
+        "this checkpoint has no language-model head (lm_head.*): use lastHiddenState or outputs, or"
+            + " load a ReformerModelWithLMHead");
   }
 
   /** Frees the parameters. */
   @Override
   public void close() {
     scope.close();
-  }
-
-  /** One pass over the model: the streams and what the pass shares. */
-  private final class Step implements AutoCloseable {
-    final TensorScope scope = backend.scope("step");
-    final Batch batch;
-    final Pass pass;
-    final Tensor streams;
-    final Tensor x1;
-    final Tensor x2;
-    private final Tensor ids;
-    private final Tensor positions;
-
-    Step(Batch batch, CallOptions options) {
-      this(batch, options, false);
-    }
-
-    /** Prepares a pass; with {@code back} its layers save what a way back needs. */
-    Step(Batch batch, CallOptions options, boolean back) {
-      this.batch = batch;
-      try {
-        pass = Passes.begin(config, backend, scope, precision, batch, options, back);
-        int d = config.hiddenSize();
-        // Both streams side by side, so that the head reads their concatenation in place.
-        streams = scope.allocate(DType.F32, batch.rows(), 2L * d);
-        x1 = streams.columns(0, d);
-        x2 = streams.columns(d, d);
-        ids = Passes.upload(backend, scope, batch.ids(), batch);
-        positions = Passes.upload(backend, scope, batch.positionsOrDefault(), batch);
-      } catch (RuntimeException e) {
-        scope.close();
-        throw e;
-      }
-    }
-
-    Tensor targets() {
-      if (batch.targetCount() == 0) {
-        throw new IllegalArgumentException(
-            "the batch has no targets: call Batch.withTargets or withCausalLabels");
-      }
-      return Passes.upload(backend, scope, batch.targetsOrNull(), batch);
-    }
-
-    void embed() {
-      embeddings.forward(x1, ids, positions, pass);
-      backend.copy(x2, x1);
-    }
-
-    Branch.Saved[] forward() {
-      embed();
-      return stack.forward(x1, x2, pass);
-    }
-
-    void backward(Branch.Saved[] saved, Tensor dStreams) {
-      int d = config.hiddenSize();
-      Tensor dX1 = dStreams.columns(0, d);
-      Tensor dX2 = dStreams.columns(d, d);
-      stack.backward(x1, x2, dX1, dX2, saved, pass);
-      backend.residual(dX1, dX2, null, 1, Dropout.NONE);
-      embeddings.backward(dX1, ids, positions, pass);
-    }
-
-    @Override
-    public void close() {
-      scope.close();
-    }
   }
 }

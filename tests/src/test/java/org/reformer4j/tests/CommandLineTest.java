@@ -11,6 +11,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeAll;
@@ -215,6 +216,63 @@ class CommandLineTest {
     Golden.assertGradient(
         "grad.lm_head.bias", io.doubles("grad64.lm_head.bias"), actual.floats("grad.lm_head.bias"));
     assertEquals(0, actual.entry("loss").shape().rank());
+  }
+
+  private Result infer(String golden, Path outputs, String... more) {
+    Path from = Golden.root().resolve(golden);
+    List<String> args = new ArrayList<>(List.of("infer", "--model", from.toString()));
+    args.addAll(List.of("--inputs", from.resolve("io.safetensors").toString()));
+    args.addAll(List.of("--outputs", outputs.toString()));
+    args.addAll(List.of(more));
+    return run(args.toArray(String[]::new));
+  }
+
+  @Test
+  void inferenceCoversAllHeads() {
+    for (String name : Golden.cases("sequence-classification", "question-answering", "masked-lm")) {
+      Path outputs = folder.resolve(name + ".safetensors");
+      Result result = infer(name, outputs, "--gradients", "--pooling", "mean");
+      assertEquals(0, result.code(), result.err());
+      SafeTensors io = Golden.io(name);
+      SafeTensors actual = SafeTensors.open(outputs);
+      int compared = 0;
+      for (String expected : io.names()) {
+        String output = expected.replaceFirst("expected64\\.", "");
+        if (expected.startsWith("grad64.")) {
+          String parameter = "grad." + expected.substring("grad64.".length());
+          assertEquals(io.entry(expected).shape(), actual.entry(parameter).shape());
+        } else if (expected.startsWith("expected64.") && !output.startsWith("layer_input")) {
+          assertEquals(io.entry(expected).shape(), actual.entry(output).shape(), output);
+          int[] positions = io.contains("compare.positions") ? io.ints("compare.positions") : null;
+          Golden.assertClose(
+              output,
+              io.doubles(expected),
+              actual.floats(output),
+              Tolerances.OUTPUT,
+              output.equals("loss") ? null : positions);
+          compared++;
+        }
+      }
+      assertTrue(compared >= 2, name + " compared " + compared);
+      float[] embeddings = actual.floats("embeddings");
+      long columns = actual.entry("embeddings").shape().columns();
+      double length = 0;
+      for (int i = 0; i < columns; i++) {
+        length += (double) embeddings[i] * embeddings[i];
+      }
+      assertEquals(1, length, 1e-5, "length of a vector");
+    }
+    Path other = folder.resolve("pooled.safetensors");
+    assertEquals(0, infer("base-model", other, "--pooling", "last", "--unnormalized").code());
+    SafeTensors pooled = SafeTensors.open(other);
+    float[] hidden = pooled.floats("last_hidden_state");
+    assertArrayEquals(
+        Arrays.copyOfRange(hidden, 63 * 64, 64 * 64),
+        Arrays.copyOf(pooled.floats("embeddings"), 64),
+        "the last token");
+    mistake("FIRST, LAST, MEAN", infer("base-model", other, "--pooling", "middle"));
+    mistake("needs --pooling", infer("base-model", other, "--unnormalized"));
+    mistake("a head", infer("base-model", other, "--gradients"));
   }
 
   @Test

@@ -14,7 +14,7 @@ import org.reformer4j.api.CheckpointException;
 
 /** Positional reads of a file that is not kept open, and must stay the same between them. */
 final class DataFile {
-  private static final int BUFFER_BYTES = 1 << 20;
+  static final int BUFFER_BYTES = 1 << 20;
 
   /** Takes elements as they come from the file. */
   interface Sink {
@@ -59,9 +59,7 @@ final class DataFile {
         ByteBuffer.allocate((int) Math.min(BUFFER_BYTES, (long) count * elementBytes))
             .order(ByteOrder.LITTLE_ENDIAN);
     try (FileChannel channel = open()) {
-      if (!version(path).equals(version)) {
-        throw new CheckpointException(path + " has changed since it was opened; open it again");
-      }
+      requireUnchanged();
       for (int done = 0; done < count; done += step) {
         int n = Math.min(step, count - done);
         readFully(
@@ -73,6 +71,17 @@ final class DataFile {
       }
     } catch (IOException e) {
       throw new CheckpointException(path + " cannot be read: " + e, e);
+    }
+  }
+
+  /**
+   * Makes sure that what was read of the file still holds.
+   *
+   * @throws CheckpointException if the file has changed since it was opened
+   */
+  void requireUnchanged() throws IOException {
+    if (!version(path).equals(version)) {
+      throw new CheckpointException(path + " has changed since it was opened; open it again");
     }
   }
 

@@ -1,8 +1,9 @@
 package org.reformer4j.model.checkpoint;
 
 import java.nio.ByteBuffer;
+import org.reformer4j.api.Bfloat16;
 
-/** Types of elements in safetensors files, under the names used there. */
+/** Types of elements in checkpoints, under the names that safetensors files use. */
 enum ElementType {
   F64(8, Kind.REAL),
   F32(4, Kind.REAL),
@@ -70,8 +71,8 @@ enum ElementType {
     return switch (this) {
       case F64 -> data.getDouble(at);
       case F32 -> data.getFloat(at);
-      case F16 -> half(data.getShort(at));
-      case BF16 -> Float.intBitsToFloat(data.getShort(at) << 16);
+      case F16 -> Float16.fromBits(data.getShort(at));
+      case BF16 -> Bfloat16.fromBits(data.getShort(at));
       default -> throw new IllegalStateException(this + " holds no real numbers");
     };
   }
@@ -98,21 +99,57 @@ enum ElementType {
     };
   }
 
+  /**
+   * Reads values of kind REAL, those of F64 rounded.
+   *
+   * @param data the elements from offset 0 on, little-endian
+   * @param values receives them
+   * @param from where in {@code values}
+   * @param count how many
+   */
+  void floats(ByteBuffer data, float[] values, int from, int count) {
+    if (this == F32) {
+      data.asFloatBuffer().get(values, from, count);
+      return;
+    }
+    for (int i = 0; i < count; i++) {
+      values[from + i] = (float) real(data, i * bytes);
+    }
+  }
+
+  /**
+   * Reads values of kind REAL.
+   *
+   * @param data the elements from offset 0 on, little-endian
+   * @param values receives them
+   * @param from where in {@code values}
+   * @param count how many
+   */
+  void doubles(ByteBuffer data, double[] values, int from, int count) {
+    for (int i = 0; i < count; i++) {
+      values[from + i] = real(data, i * bytes);
+    }
+  }
+
+  /**
+   * Reads values of kind INTEGER.
+   *
+   * @param data the elements from offset 0 on, little-endian
+   * @param values receives them
+   * @param from where in {@code values}
+   * @param count how many
+   * @throws ArithmeticException if one is outside the range of a long, or of a BOOL
+   */
+  void longs(ByteBuffer data, long[] values, int from, int count) {
+    for (int i = 0; i < count; i++) {
+      values[from + i] = integer(data, i * bytes);
+    }
+  }
+
   private long inRange(long value, long most) {
     if (value < 0 || value > most) {
       throw new ArithmeticException(Long.toUnsignedString(value) + " is outside 0 .. " + most);
     }
     return value;
-  }
-
-  private static float half(short bits) {
-    int sign = (bits & 0x8000) << 16;
-    int exponent = bits >>> 10 & 0x1F;
-    int fraction = bits & 0x3FF;
-    if (exponent == 0) {
-      return sign == 0 ? fraction * 0x1p-24f : -(fraction * 0x1p-24f);
-    }
-    int wide = exponent == 0x1F ? 0xFF : exponent + (127 - 15);
-    return Float.intBitsToFloat(sign | wide << 23 | fraction << 13);
   }
 }

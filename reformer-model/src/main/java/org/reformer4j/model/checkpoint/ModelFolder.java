@@ -7,23 +7,31 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.Predicate;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
+import org.reformer4j.model.LoadReport;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ParameterSet;
 import org.reformer4j.model.ReformerConfig;
 
 /**
- * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and {@code
- * model.safetensors} under {@code state_dict} names.
+ * A folder as Hugging Face's {@code save_pretrained} writes it: {@code config.json} and parameters
+ * under {@code state_dict} names, in one of the {@link WeightFiles}.
  */
 public final class ModelFolder {
   /** Name of the config file. */
   public static final String CONFIG = "config.json";
 
-  /** Name of the parameter file. */
+  /** Name of the parameter file that is written. */
   public static final String WEIGHTS = "model.safetensors";
+
+  /** Where a config says the type of the parameters: in all versions, and in those from 5 on. */
+  private static final List<String> TYPE_FIELDS = List.of("torch_dtype", "dtype");
 
   private static final String BASE_PREFIX = "reformer.";
   private static final String BIAS = "lm_head.bias";
@@ -39,26 +47,30 @@ public final class ModelFolder {
 
   private final Path folder;
   private final ReformerConfig config;
-  private final SafeTensors weights;
+  private final WeightFiles files;
+  private final StoredTensors weights;
 
-  private ModelFolder(Path folder, ReformerConfig config, SafeTensors weights) {
+  private ModelFolder(Path folder, ReformerConfig config, WeightFiles files) {
     this.folder = folder;
     this.config = config;
-    this.weights = weights;
+    this.files = files;
+    this.weights = files.open(folder);
   }
 
   /**
-   * Opens a folder and checks both files.
+   * Opens a folder and checks its files.
    *
    * @param folder where the files are
    * @throws CheckpointException if one is missing or damaged
    */
   public static ModelFolder open(Path folder) {
     List<String> missing = new ArrayList<>();
-    for (String name : List.of(CONFIG, WEIGHTS)) {
-      if (!Files.isRegularFile(folder.resolve(name))) {
-        missing.add(name);
-      }
+    if (!Files.isRegularFile(folder.resolve(CONFIG))) {
+      missing.add(CONFIG);
+    }
+    Optional<WeightFiles> files = WeightFiles.find(folder);
+    if (files.isEmpty()) {
+      missing.add(WEIGHTS + " (or another of " + WeightFiles.fileNames() + ")");
     }
     if (!missing.isEmpty()) {
       throw new CheckpointException(
@@ -68,8 +80,7 @@ public final class ModelFolder {
               + missing
               + ": give the folder that 'reformer train' or save_pretrained wrote");
     }
-    return new ModelFolder(
-        folder, ConfigJson.read(folder.resolve(CONFIG)), SafeTensors.open(folder.resolve(WEIGHTS)));
+    return new ModelFolder(folder, ConfigJson.read(folder.resolve(CONFIG)), files.orElseThrow());
   }
 
   /** Returns the config. */
@@ -82,6 +93,32 @@ public final class ModelFolder {
     return weights.names().stream().anyMatch(name -> name.startsWith("lm_head."));
   }
 
+  /** Returns the names under which parameters are stored. */
+  public Set<String> names() {
+    return new LinkedHashSet<>(weights.names());
+  }
+
+  /**
+   * Reads what the model declared and the folder holds, as Hugging Face's {@code from_pretrained}
+   * does for another head; otherwise as {@link #loadInto(ParameterSet, Backend)}.
+   *
+   * @param parameters what the model declared; those that are missing keep their values
+   * @param backend where the values go
+   * @param mayBeMissing names of the head's parameters
+   * @return what is missing, and what the model has no place for
+   * @throws CheckpointException listing every other missing and every mis-shaped parameter
+   */
+  public LoadReport loadKnown(
+      ParameterSet parameters, Backend backend, Predicate<String> mayBeMissing) {
+    List<String> missing = new ArrayList<>();
+    for (Parameter parameter : parameters.all()) {
+      if (mayBeMissing.test(parameter.name()) && storedName(parameter.name()) == null) {
+        missing.add(parameter.name());
+      }
+    }
+    return new LoadReport(missing, load(parameters, backend, Set.copyOf(missing), true));
+  }
+
   /**
    * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
    * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
@@ -92,11 +129,20 @@ public final class ModelFolder {
    * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
    */
   public void loadInto(ParameterSet parameters, Backend backend) {
+    load(parameters, backend, Set.of(), false);
+  }
+
+  /** Returns what was not read, which is an error unless allowed. */
+  private List<String> load(
+      ParameterSet parameters, Backend backend, Set<String> left, boolean unreadAllowed) {
     List<String> problems = new ArrayList<>();
     Set<String> unread = new LinkedHashSet<>(weights.names());
     unread.removeIf(name -> MASK_BUFFERS.stream().anyMatch(name::endsWith));
     for (Parameter parameter : parameters.all()) {
       String stored = storedName(parameter.name());
+      if (left.contains(parameter.name())) {
+        continue;
+      }
       if (stored == null) {
         problems.add("missing " + parameter);
       } else {
@@ -118,10 +164,12 @@ public final class ModelFolder {
         problems.add(TIED_BIAS + " and " + BIAS + " should be the same tensor but differ");
       }
     }
-    unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+    if (!unreadAllowed) {
+      unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+    }
     if (!problems.isEmpty()) {
       throw new CheckpointException(
-          folder.resolve(WEIGHTS)
+          folder.resolve(files.fileName())
               + " does not fit "
               + CONFIG
               + " (architectures "
@@ -130,9 +178,12 @@ public final class ModelFolder {
               + String.join("; ", problems));
     }
     for (Parameter parameter : parameters.all()) {
-      backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
+      if (!left.contains(parameter.name())) {
+        backend.upload(parameter.value(), weights.floats(storedName(parameter.name())));
+      }
     }
     parameters.refresh(backend);
+    return List.copyOf(unread);
   }
 
   /** Returns the name under which a parameter is stored, or null. */
@@ -151,7 +202,7 @@ public final class ModelFolder {
   }
 
   /**
-   * Writes both files, each beside its final place first, so that a crash leaves a readable folder.
+   * Writes both files, in float32.
    *
    * @param folder made if it does not exist
    * @param config the config
@@ -160,16 +211,52 @@ public final class ModelFolder {
    */
   public static void save(
       Path folder, ReformerConfig config, ParameterSet parameters, Backend backend) {
+    save(folder, config, parameters, backend, WeightType.FLOAT32);
+  }
+
+  /**
+   * Writes both files, each beside its final place first, so that a crash leaves a readable folder.
+   * Hugging Face's {@code from_pretrained} reads it.
+   *
+   * @param folder made if it does not exist
+   * @param config the config
+   * @param parameters the parameters
+   * @param backend where the values are
+   * @param type what the parameters are rounded to
+   * @throws CheckpointException if a file cannot be written, or a parameter exceeds the type
+   */
+  public static void save(
+      Path folder,
+      ReformerConfig config,
+      ParameterSet parameters,
+      Backend backend,
+      WeightType type) {
+    WeightsWriter writer = new WeightsWriter(type);
+    for (Parameter parameter : parameters.all()) {
+      writer.add(parameter.name(), parameter.shape(), () -> backend.download(parameter.value()));
+    }
+    makeFolder(folder);
+    ConfigJson.write(folder.resolve(CONFIG), withType(config, type));
+    writer.write(folder, WeightsWriter.ONE_FILE);
+  }
+
+  static void makeFolder(Path folder) {
     try {
       Files.createDirectories(folder);
     } catch (IOException e) {
       throw new CheckpointException("cannot make the folder " + folder + ": " + e.getMessage(), e);
     }
-    SafeTensorsWriter writer = new SafeTensorsWriter().metadata("format", "pt");
-    for (Parameter parameter : parameters.all()) {
-      writer.floats(parameter.name(), parameter.shape(), () -> backend.download(parameter.value()));
+  }
+
+  /** Returns a config that says the type; float32 need not be said where it was not before. */
+  static ReformerConfig withType(ReformerConfig config, WeightType type) {
+    Map<String, String> extra = new TreeMap<>(config.extra());
+    List<String> fields = new ArrayList<>(TYPE_FIELDS);
+    fields.retainAll(extra.keySet());
+    if (fields.isEmpty() && type != WeightType.FLOAT32) {
+      fields.add(TYPE_FIELDS.get(0));
     }
-    ConfigJson.write(folder.resolve(CONFIG), config);
-    writer.write(folder.resolve(WEIGHTS));
+    fields.forEach(field -> extra.put(field, '"' + type.label() + '"'));
+    return config.toBuilder().extra(extra).build();
   }
 }

@@ -18,10 +18,7 @@ import org.reformer4j.api.Shape;
  * Reader of a safetensors file of any size. The header is checked in full when the file is opened;
  * data is read when it is asked for. The file is open only during a call.
  */
-public final class SafeTensors {
-  /** Some virtual machines cannot make arrays of the last few lengths. */
-  private static final int LONGEST_ARRAY = Integer.MAX_VALUE - 8;
-
+public final class SafeTensors implements StoredTensors {
   /**
    * One tensor of the file.
    *
@@ -31,7 +28,8 @@ public final class SafeTensors {
    * @param begin first byte, counted from the end of the header
    * @param end byte behind the last one, counted from the end of the header
    */
-  public record Entry(String name, String dtype, Shape shape, long begin, long end) {}
+  public record Entry(String name, String dtype, Shape shape, long begin, long end)
+      implements StoredTensors.Entry {}
 
   private final Path path;
   private final DataFile file;
@@ -101,6 +99,7 @@ public final class SafeTensors {
   }
 
   /** Returns the names of all tensors, in the order of the header. */
+  @Override
   public List<String> names() {
     return List.copyOf(entries.keySet());
   }
@@ -110,11 +109,7 @@ public final class SafeTensors {
     return metadata;
   }
 
-  /**
-   * Returns whether there is a tensor of that name.
-   *
-   * @param name name of a tensor
-   */
+  @Override
   public boolean contains(String name) {
     return entries.containsKey(name);
   }
@@ -125,6 +120,7 @@ public final class SafeTensors {
    * @param name name of the tensor
    * @throws CheckpointException if there is none
    */
+  @Override
   public Entry entry(String name) {
     Entry entry = entries.get(name);
     if (entry == null) {
@@ -133,16 +129,9 @@ public final class SafeTensors {
     return entry;
   }
 
-  /**
-   * Returns the elements of a tensor of F32, F16, BF16 or F64, the last rounded. The array takes
-   * what the shape says, which a caller who does not trust the file compares first.
-   *
-   * @param name name of the tensor
-   * @throws CheckpointException if there is none, its type is another, it exceeds an array, or the
-   *     file cannot be read or has changed
-   */
+  @Override
   public float[] floats(String name) {
-    float[] values = new float[arrayLength(entry(name))];
+    float[] values = new float[EntryChecks.arrayLength(path, entry(name))];
     floats(name, 0, values, 0, values.length);
     return values;
   }
@@ -162,62 +151,22 @@ public final class SafeTensors {
   public void floats(String name, long first, float[] values, int from, int count) {
     ElementType type = type(name, ElementType.Kind.REAL);
     Objects.checkFromIndexSize(from, count, values.length);
-    read(
-        name,
-        first,
-        count,
-        (data, done, n) -> {
-          if (type == ElementType.F32) {
-            data.asFloatBuffer().get(values, from + done, n);
-            return;
-          }
-          for (int i = 0; i < n; i++) {
-            values[from + done + i] = (float) type.real(data, i * type.bytes());
-          }
-        });
+    read(name, first, count, (data, done, n) -> type.floats(data, values, from + done, n));
   }
 
-  /**
-   * Returns the elements of a tensor of F64, F32, F16 or BF16.
-   *
-   * @param name name of the tensor
-   * @throws CheckpointException if there is none, its type is another, it exceeds an array, or the
-   *     file cannot be read or has changed
-   */
+  @Override
   public double[] doubles(String name) {
     ElementType type = type(name, ElementType.Kind.REAL);
-    double[] values = new double[arrayLength(entry(name))];
-    read(
-        name,
-        0,
-        values.length,
-        (data, done, n) -> {
-          for (int i = 0; i < n; i++) {
-            values[done + i] = type.real(data, i * type.bytes());
-          }
-        });
+    double[] values = new double[EntryChecks.arrayLength(path, entry(name))];
+    read(name, 0, values.length, (data, done, n) -> type.doubles(data, values, done, n));
     return values;
   }
 
-  /**
-   * Returns the elements of a tensor of I64, I32, I16, I8, U64, U32, U16, U8 or BOOL (0 or 1).
-   *
-   * @param name name of the tensor
-   * @throws CheckpointException if there is none, its type is another, a value is out of range, it
-   *     exceeds an array, or the file cannot be read or has changed
-   */
+  @Override
   public long[] longs(String name) {
     ElementType type = type(name, ElementType.Kind.INTEGER);
-    long[] values = new long[arrayLength(entry(name))];
-    read(
-        name,
-        0,
-        values.length,
-        (data, done, n) -> {
-          for (int i = 0; i < n; i++) {
-            values[done + i] = type.integer(data, i * type.bytes());
-          }
-        });
+    long[] values = new long[EntryChecks.arrayLength(path, entry(name))];
+    read(name, 0, values.length, (data, done, n) -> type.longs(data, values, done, n));
     return values;
   }
 
@@ -230,7 +179,7 @@ public final class SafeTensors {
    */
   public int[] ints(String name) {
     ElementType type = type(name, ElementType.Kind.INTEGER);
-    int[] values = new int[arrayLength(entry(name))];
+    int[] values = new int[EntryChecks.arrayLength(path, entry(name))];
     read(
         name,
         0,
@@ -244,31 +193,7 @@ public final class SafeTensors {
   }
 
   private ElementType type(String name, ElementType.Kind kind) {
-    ElementType type = ElementType.of(entry(name).dtype());
-    if (type.kind() != kind) {
-      throw new CheckpointException(
-          path
-              + ": tensor "
-              + Problems.quote(name)
-              + " has dtype "
-              + type
-              + ", which cannot be read as "
-              + (kind == ElementType.Kind.REAL ? "real numbers" : "integers"));
-    }
-    return type;
-  }
-
-  private int arrayLength(Entry entry) {
-    if (entry.shape().elements() > LONGEST_ARRAY) {
-      throw new CheckpointException(
-          path
-              + ": tensor "
-              + Problems.quote(entry.name())
-              + " of shape "
-              + entry.shape()
-              + " exceeds an array; read it in runs");
-    }
-    return (int) entry.shape().elements();
+    return EntryChecks.type(path, entry(name), kind);
   }
 
   private void read(String name, long first, int count, DataFile.Sink sink) {

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.Supplier;
+import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.Shape;
 
@@ -33,12 +34,35 @@ public final class SafeTensorsWriter {
   private record Format<A>(ElementType type, Copy<A> copy) {
     static final Format<float[]> F32 =
         new Format<>(ElementType.F32, (b, data, i, n) -> b.asFloatBuffer().put(data, i, n));
+    static final Format<float[]> F16 =
+        new Format<>(ElementType.F16, (b, data, i, n) -> halves(ElementType.F16, b, data, i, n));
+    static final Format<float[]> BF16 =
+        new Format<>(ElementType.BF16, (b, data, i, n) -> halves(ElementType.BF16, b, data, i, n));
     static final Format<double[]> F64 =
         new Format<>(ElementType.F64, (b, data, i, n) -> b.asDoubleBuffer().put(data, i, n));
     static final Format<long[]> I64 =
         new Format<>(ElementType.I64, (b, data, i, n) -> b.asLongBuffer().put(data, i, n));
     static final Format<int[]> I32 =
         new Format<>(ElementType.I32, (b, data, i, n) -> b.asIntBuffer().put(data, i, n));
+
+    static Format<float[]> of(WeightType type) {
+      return switch (type) {
+        case FLOAT32 -> F32;
+        case FLOAT16 -> F16;
+        case BFLOAT16 -> BF16;
+      };
+    }
+
+    /** Rounds to 16 bits; a number that would become infinite has no place there. */
+    private static void halves(ElementType type, ByteBuffer b, float[] data, int from, int count) {
+      for (int i = 0; i < count; i++) {
+        float value = data[from + i];
+        b.putShort(2 * i, type == ElementType.F16 ? Float16.toBits(value) : Bfloat16.toBits(value));
+        if (Float.isFinite(value) && !Double.isFinite(type.real(b, 2 * i))) {
+          throw new ArithmeticException(value + " exceeds the largest number of " + type);
+        }
+      }
+    }
   }
 
   private record Source<A>(Shape shape, Format<A> format, Supplier<A> data) {
@@ -61,7 +85,13 @@ public final class SafeTensorsWriter {
       int step = BUFFER_BYTES / format.type().bytes();
       for (int done = 0; done < count; ) {
         int n = Math.min(step, count - done);
-        format.copy().put(buffer.clear(), array, done, n);
+        try {
+          format.copy().put(buffer.clear(), array, done, n);
+        } catch (ArithmeticException e) {
+          throw new CheckpointException(
+              "tensor " + Problems.quote(name) + ": " + e.getMessage() + "; choose another type",
+              e);
+        }
         writeFully(channel, buffer.limit(n * format.type().bytes()));
         done += n;
       }
@@ -96,6 +126,20 @@ public final class SafeTensorsWriter {
    */
   public SafeTensorsWriter floats(String name, Shape shape, Supplier<float[]> data) {
     return add(name, new Source<>(shape, Format.F32, data));
+  }
+
+  /**
+   * Adds a tensor of F32, F16 or BF16.
+   *
+   * @param name name of the tensor
+   * @param shape extents
+   * @param type what the elements are rounded to
+   * @param data gives all elements, row by row; finite ones must stay finite
+   * @throws IllegalArgumentException if the name is taken, reserved or no Unicode
+   */
+  public SafeTensorsWriter floats(
+      String name, Shape shape, WeightType type, Supplier<float[]> data) {
+    return add(name, new Source<>(shape, Format.of(type), data));
   }
 
   /**
@@ -139,8 +183,8 @@ public final class SafeTensorsWriter {
    * comes through, and the file of that name is then as it was.
    *
    * @param path file to write
-   * @throws CheckpointException if the file cannot be written, or a supplier gives another number
-   *     of elements than its shape says
+   * @throws CheckpointException if the file cannot be written, a supplier gives another number of
+   *     elements than its shape says, or a number exceeds its type
    */
   public void write(Path path) {
     byte[] header = header();

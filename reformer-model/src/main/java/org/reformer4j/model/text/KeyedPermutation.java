@@ -7,7 +7,7 @@ import org.reformer4j.api.Philox;
  * next power of four, walked until it lands inside (Black and Rogaway, "Ciphers with arbitrary
  * finite domains", 2002). Its round function is a {@link Philox} stream. Immutable.
  */
-final class KeyedPermutation {
+public final class KeyedPermutation {
   private static final int ROUNDS = 6;
 
   private final Philox.Stream stream;
@@ -21,7 +21,7 @@ final class KeyedPermutation {
    * @param stream key; elements from 2^32 on are used
    * @param size how many numbers, from 1
    */
-  KeyedPermutation(Philox.Stream stream, long size) {
+  public KeyedPermutation(Philox.Stream stream, long size) {
     if (size < 1) {
       throw new IllegalArgumentException("size must be at least 1, got " + size);
     }
@@ -37,7 +37,7 @@ final class KeyedPermutation {
    *
    * @param index the place, in 0..size-1
    */
-  long at(long index) {
+  public long at(long index) {
     // The domain is at most four times the size, so that few walks are long.
     long value = index;
     do {

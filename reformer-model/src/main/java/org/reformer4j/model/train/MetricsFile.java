@@ -45,6 +45,7 @@ final class MetricsFile {
     line.put("validation_loss", report.loss());
     line.put("validation_bits_per_byte", report.bitsPerByte());
     line.put("validation_bytes", report.bytes());
+    report.scores().forEach((name, value) -> line.put("validation_" + name, value));
     append(line);
   }
 

@@ -20,7 +20,7 @@ final class NonFiniteSearch implements Trace {
   static String firstLayer(ReformerModel model, Batch batch, CallOptions options) {
     NonFiniteSearch search = new NonFiniteSearch(model.backend());
     model.loss(batch, options.withTrace(search));
-    return search.found == null ? "lm_head" : search.found;
+    return search.found == null ? model.headName() : search.found;
   }
 
   @Override

@@ -6,22 +6,34 @@ final class Progress {
   private long stepStart;
   private long nanosSinceReport;
   private long stepsSinceReport;
+  private long tokensSinceReport;
+
+  /**
+   * How fast it goes.
+   *
+   * @param secondsPerStep mean seconds of a step
+   * @param tokensPerSecond tokens of all these steps by their seconds
+   */
+  record Speed(double secondsPerStep, double tokensPerSecond) {}
 
   void stepBegins() {
     stepStart = System.nanoTime();
   }
 
-  void stepEnds() {
+  void stepEnds(long tokens) {
+    tokensSinceReport += tokens;
     nanosSinceReport += System.nanoTime() - stepStart;
     stepsSinceReport++;
   }
 
-  /** Returns the mean seconds of a step since the last call, which must be at least one step. */
-  double secondsPerStep() {
-    double seconds = nanosSinceReport * 1e-9 / stepsSinceReport;
+  /** Returns the speed since the last call, which must be at least one step. */
+  Speed speed() {
+    double seconds = nanosSinceReport * 1e-9;
+    Speed speed = new Speed(seconds / stepsSinceReport, tokensSinceReport / seconds);
     nanosSinceReport = 0;
     stepsSinceReport = 0;
-    return seconds;
+    tokensSinceReport = 0;
+    return speed;
   }
 
   double secondsElapsed() {

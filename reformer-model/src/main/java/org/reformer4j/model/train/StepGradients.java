@@ -6,31 +6,31 @@ import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerModel;
-import org.reformer4j.model.text.Windows;
 
 /**
  * Loss and gradients of a step, a function of the parameters and the step's number alone: the
- * number gives the windows of the text and the pass numbers, and those all dropout and rotations.
+ * number gives the passes, and those the data, all dropout and rotations.
  */
 final class StepGradients {
   private final ReformerModel model;
   private final Backend backend;
-  private final Windows windows;
+  private final TrainingData data;
   private final BatchShape shape;
   private final long seed;
   private final MemoryPolicy memory;
+  private long tokens;
 
   /**
    * Prepares the passes.
    *
    * @param model has gradients
-   * @param windows give T + 1 ids each
+   * @param data give the batches
    * @param options batch, seed and memory policy
    */
-  StepGradients(ReformerModel model, Windows windows, TrainingOptions options) {
+  StepGradients(ReformerModel model, TrainingData data, TrainingOptions options) {
     this.model = model;
     this.backend = model.backend();
-    this.windows = windows;
+    this.data = data;
     this.shape = options.batch();
     this.seed = options.seed();
     this.memory = options.memory();
@@ -45,9 +45,10 @@ final class StepGradients {
     int accumulation = shape.accumulation();
     model.parameters().zeroGradients(backend);
     double sum = 0;
+    tokens = 0;
     for (int i = 0; i < accumulation; i++) {
       long pass = (step - 1) * accumulation + i;
-      Batch batch = batch(pass);
+      Batch batch = data.batch(pass);
       CallOptions call = CallOptions.training(seed, pass).withMemory(memory);
       double loss = model.lossAndGradients(batch, call, 1f / accumulation);
       if (!Double.isFinite(loss)) {
@@ -55,8 +56,14 @@ final class StepGradients {
         throw new NonFiniteLossException(step, layer, "the loss");
       }
       sum += loss;
+      tokens += batch.tokenCount();
     }
     return sum / accumulation;
+  }
+
+  /** Returns the tokens of the last step. */
+  long tokens() {
+    return tokens;
   }
 
   /**
@@ -79,24 +86,10 @@ final class StepGradients {
 
   /** Returns the seconds of a pass; leaves numbers in the gradients that the next step zeroes. */
   double secondsOfOnePass() {
-    Batch batch = batch(0);
+    Batch batch = data.batch(0);
     long start = System.nanoTime();
     model.lossAndGradients(batch, CallOptions.training(seed, 0).withMemory(memory), 0f);
     backend.synchronize();
     return (System.nanoTime() - start) * 1e-9;
-  }
-
-  private Batch batch(long pass) {
-    int sequences = shape.sequences();
-    int context = shape.contextLength();
-    int[] ids = new int[Math.multiplyExact(sequences, context)];
-    int[] targets = new int[ids.length];
-    int[] window = new int[context + 1];
-    for (int i = 0; i < sequences; i++) {
-      windows.copy(pass * sequences + i, window, 0);
-      System.arraycopy(window, 0, ids, i * context, context);
-      System.arraycopy(window, 1, targets, i * context, context);
-    }
-    return Batch.of(ids, context).withTargets(targets);
   }
 }

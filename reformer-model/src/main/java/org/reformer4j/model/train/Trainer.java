@@ -8,20 +8,18 @@ import java.util.Optional;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.TensorScope;
-import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.ModelFolder;
-import org.reformer4j.model.text.ByteTokenizer;
 import org.reformer4j.model.text.Corpus;
-import org.reformer4j.model.text.Windows;
 
 /**
- * Trains a causal byte-level model on a text.
+ * Trains a causal byte-level model on a text, or a model of any task on labelled examples.
  *
- * <p>Step s sees windows (s-1)*W .. s*W-1 of the shuffled text, and its dropout and rotations come
- * from (seed, pass number): nothing depends on when or how often the training was interrupted, so a
- * run killed at any moment and resumed gives the same bits as an uninterrupted one.
+ * <p>Step s sees windows (s-1)*W .. s*W-1 of the shuffled text, or as many examples of an epoch's
+ * order, and its dropout and rotations come from (seed, pass number): nothing depends on when or
+ * how often the training was interrupted, so a run killed at any moment and resumed gives the same
+ * bits as an uninterrupted one.
  */
 public final class Trainer implements AutoCloseable {
   /** File that holds a training at rest. */
@@ -32,7 +30,7 @@ public final class Trainer implements AutoCloseable {
 
   private final ReformerModel model;
   private final Backend backend;
-  private final Corpus validation;
+  private final TrainingData data;
   private final TrainingOptions options;
   private final Path output;
   private final TrainingListener listener;
@@ -63,61 +61,53 @@ public final class Trainer implements AutoCloseable {
       TrainingOptions options,
       Path output,
       TrainingListener listener) {
-    check(model, validation, options);
+    this(model, new TextData(model, train, validation, options), options, output, listener);
+  }
+
+  /**
+   * Prepares a training on labelled examples, such as the fine-tuning of a model from {@link
+   * ReformerModel#loadForTask}.
+   *
+   * @param model has a head for labels of this kind
+   * @param train what to learn
+   * @param validation held-out examples; none for no evaluation
+   * @param options its course; a batch has so many examples, and its context length is the most
+   *     tokens of a sequence
+   * @param output folder of the results, made if it does not exist
+   * @param listener told what happens
+   * @throws IllegalArgumentException if model, examples and options do not fit together; the
+   *     message names the example
+   */
+  public Trainer(
+      ReformerModel model,
+      LabelledExamples train,
+      LabelledExamples validation,
+      TrainingOptions options,
+      Path output,
+      TrainingListener listener) {
+    this(model, new ExampleData(model, train, validation, options), options, output, listener);
+  }
+
+  private Trainer(
+      ReformerModel model,
+      TrainingData data,
+      TrainingOptions options,
+      Path output,
+      TrainingListener listener) {
     this.model = model;
     this.backend = model.backend();
-    this.validation = validation;
+    this.data = data;
     this.options = options;
     this.output = output;
     this.listener = listener;
     this.identity =
         new TrainingState.Identity(
-            options,
-            model.config(),
-            train.fingerprint(),
-            validation.length() == 0 ? 0 : validation.fingerprint());
-    Windows windows = new Windows(train, options.batch().contextLength() + 1, options.seed());
-    this.gradients = new StepGradients(model, windows, options);
+            options, model.config(), data.trainFingerprint(), data.validationFingerprint());
+    this.gradients = new StepGradients(model, data, options);
     this.metrics = new MetricsFile(output.resolve(METRICS_FILE));
     model.enableTraining();
     this.scope = backend.scope("optimizer");
     this.optimizer = Optimizer.create(options.optimizer(), model.parameters(), scope, backend);
-  }
-
-  private static void check(ReformerModel model, Corpus validation, TrainingOptions options) {
-    int context = options.batch().contextLength();
-    ReformerConfig config = model.config();
-    if (!model.hasLmHead() || !config.isDecoder()) {
-      throw new IllegalArgumentException(
-          "training needs a causal language model: a head, and is_decoder true in the config");
-    }
-    if (config.vocabSize() < ByteTokenizer.VOCABULARY_SIZE) {
-      throw new IllegalArgumentException(
-          "vocab_size must be at least the "
-              + ByteTokenizer.VOCABULARY_SIZE
-              + " ids of bytes, got "
-              + config.vocabSize());
-    }
-    if (context > config.maxPositions()) {
-      throw new IllegalArgumentException(
-          "the context of "
-              + context
-              + " tokens exceeds the model's "
-              + config.maxPositions()
-              + " positions: shorten it or enlarge max_position_embeddings");
-    }
-    if (model.precision() != options.precision()) {
-      throw new IllegalArgumentException(
-          "the options ask for precision "
-              + options.precision().label()
-              + ", but the model computes in "
-              + model.precision().label()
-              + ": make the model with the precision of the options");
-    }
-    if (validation.length() == 1) {
-      throw new IllegalArgumentException(
-          "the held-out text has one byte and nothing to predict: use more, or an empty one");
-    }
   }
 
   /**
@@ -213,7 +203,7 @@ public final class Trainer implements AutoCloseable {
       float rate = options.rate().at(step);
       optimizer.step(rate, step, scale);
       done = step;
-      progress.stepEnds();
+      progress.stepEnds(gradients.tokens());
       // Not when stopping: the metrics must not tell how often a training was interrupted.
       if (due(step, options.intervals().log()) || step == total) {
         report(progress, loss, rate, norm);
@@ -235,7 +225,7 @@ public final class Trainer implements AutoCloseable {
 
   private void report(Progress progress, double loss, float rate, double norm) {
     long total = options.rate().totalSteps();
-    double perStep = progress.secondsPerStep();
+    Progress.Speed speed = progress.speed();
     StepReport report =
         new StepReport(
             done,
@@ -243,10 +233,10 @@ public final class Trainer implements AutoCloseable {
             loss,
             rate,
             norm,
-            options.batch().tokens() / perStep,
+            speed.tokensPerSecond(),
             backend.peakBytes(),
             progress.secondsElapsed(),
-            perStep * (total - done));
+            speed.secondsPerStep() * (total - done));
     metrics.append(report);
     listener.step(report);
   }
@@ -274,18 +264,9 @@ public final class Trainer implements AutoCloseable {
   }
 
   private Optional<EvaluationReport> measure(long step) {
-    if (validation.length() == 0) {
-      return Optional.empty();
-    }
-    EvaluationReport measured =
-        Evaluator.evaluate(
-            model,
-            validation,
-            options.batch().contextLength(),
-            options.intervals().evaluationWindows());
-    EvaluationReport report = new EvaluationReport(step, measured.loss(), measured.bytes());
-    listener.evaluated(report);
-    return Optional.of(report);
+    Optional<EvaluationReport> report = data.evaluate(model, step);
+    report.ifPresent(listener::evaluated);
+    return report;
   }
 
   private void save() {

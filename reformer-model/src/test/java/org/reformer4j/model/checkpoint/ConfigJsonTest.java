@@ -27,7 +27,7 @@ class ConfigJsonTest {
   @TempDir Path folder;
 
   /** What a checkpoint of Hugging Face's first release holds, foreign fields included. */
-  private static final String PUBLISHED =
+  static final String PUBLISHED =
       """
       {
         "architectures": ["ReformerModelWithLMHead"],

@@ -174,7 +174,7 @@ class Forward {
             const I queries = load_ints(tokens + v * kLanes);
             F most = load(high + v * kLanes);
 #pragma GCC unroll 16
-            for (int64_t i = 0; i < static_cast<int64_t>(sizeof sums / sizeof sums[0]); ++i) {
+            for (int64_t i = 0; i < kRowsOf<decltype(sums)>; ++i) {
               const I visible = sees(queries, bounds[key + i], keys[key + i], COMPARES_SELF);
               const F score = visible ? sums[i][v] * factors[key + i] : set(-__builtin_inff());
               store(w_.scores + (key + i) * kTileColumns + v * kLanes, score);
@@ -226,17 +226,24 @@ class Forward {
       if (tokens[i] >= 0) p_.lse[cell_of(a_, places_, tokens[i])] = lse[i];
     }
     for (int64_t column = 0; column < a_.size; column += kTileColumns) {
-      product_rows<Fused>(count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, w_.pitch,
-                          keys_, Zero<F>(), [&](int64_t query, int v, F sum) {
-                            float* const row = rows[query];
-                            const int64_t d = column + v * kLanes;
-                            if (row == nullptr || d >= a_.size) {
-                              return;
-                            }
-                            F value = sum * fresh_share[query];
-                            if (!first) value = fma(load_row_part(row, d, a_.size), set(old_share[query]), value);
-                            store_row_part(row, d, a_.size, value);
-                          });
+      product_tiles<Fused>(
+          count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, w_.pitch, keys_,
+          [&](int64_t query, const auto& sums) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+            for (int64_t i = 0; i < kRowsOf<decltype(sums)>; ++i) {
+              float* const row = rows[query + i];
+              if (row == nullptr) {
+                continue;
+              }
+#pragma GCC unroll 4
+              for (int v = 0; v < kTileVectors; ++v) {
+                const int64_t d = column + v * kLanes;
+                F value = sums[i][v] * fresh_share[query + i];
+                if (!first) value = fma(load_row_part(row, d, a_.size), set(old_share[query + i]), value);
+                store_row_part(row, d, a_.size, value);
+              }
+            }
+          });
     }
     for (int64_t i = 0; last && a_.shared && i < count; ++i) {
       if (lse[i] == nothing && tokens[i] >= 0) {

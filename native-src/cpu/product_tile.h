@@ -120,8 +120,12 @@ RF_INLINE void product_rows(int64_t rows, Rows<typename Math::Number> a, const t
   for (; row < rows; ++row) product_tile<Math, 1>(row, a, b, b_step, terms, start, end, meanwhile);
 }
 
-// A product that starts at zero, for an end that wants all of a tile: end(row, acc) with Vector acc[ROWS][kTileVectors],
-// ROWS from row on.
+// How many rows a tile's sums have.
+template <class Sums>
+constexpr int64_t kRowsOf = static_cast<int64_t>(sizeof(Sums) / (kTileVectors * sizeof(F)));
+
+// A product that starts at zero, without pauses, for an end that wants all of a tile: end(row, acc) with
+// Vector acc[ROWS][kTileVectors], ROWS from row on.
 template <class Math, int ROWS, class End>
 RF_INLINE void whole_tile(int64_t row, Rows<typename Math::Number> a, const typename Math::Number* b, int64_t b_step,
                           int64_t terms, const End& end) {

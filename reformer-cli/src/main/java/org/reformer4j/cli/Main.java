@@ -25,13 +25,16 @@ import picocli.CommandLine.UnmatchedArgumentException;
     scope = ScopeType.INHERIT,
     description = {
       "Train, sample and measure Reformer language models on the JVM.",
-      "A model is a folder in Hugging Face's format: config.json and model.safetensors."
+      "A model is a folder in Hugging Face's format: config.json, and model.safetensors or"
+          + " pytorch_model.bin."
     },
     subcommands = {
       TrainCommand.class,
       GenerateCommand.class,
       EvaluateCommand.class,
       InferCommand.class,
+      ConvertCommand.class,
+      InspectCommand.class,
       BenchmarkCommand.class,
       DoctorCommand.class
     },

@@ -2,7 +2,7 @@ package org.reformer4j.cli;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.reformer4j.model.checkpoint.ModelFolder;
+import org.reformer4j.model.checkpoint.WeightFiles;
 import org.reformer4j.model.train.Trainer;
 
 /**
@@ -38,7 +38,7 @@ record RunFolder(Path path) {
                       + "', see its results again with --resume")
               + ", or choose another --out");
     }
-    if (Files.exists(path.resolve(ModelFolder.WEIGHTS))) {
+    if (WeightFiles.find(path).isPresent()) {
       throw new IllegalArgumentException(path + " holds a model already: choose another --out");
     }
   }

@@ -142,6 +142,25 @@ class MistakesTest {
     assertUsage(run, command.startsWith("infer") ? "none.safetensors" : "config.json");
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      value = {
+        "convert | 'OUT'",
+        "convert none out | config.json",
+        "convert none out --dtype float8 | BFLOAT16",
+        "convert none out --format onnx | SAFETENSORS",
+        "convert none out --max-shard-size big | no size such as 5GB",
+        "convert none out --max-shard-size 999999999TB | no size such as 5GB",
+        "convert none out --max-shard-size 0GB | at least 1B",
+        "inspect | 'MODEL'",
+        "inspect none | is no folder",
+      })
+  void badConversions(String command, String message) {
+    assertUsage(CommandRun.of(command.split(" ")), message);
+  }
+
   @Test
   void promptIsNeeded() {
     assertUsage(CommandRun.of("generate", "--model", "x"), "--prompt=");
@@ -161,7 +180,18 @@ class MistakesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "train", "generate", "evaluate", "infer", "benchmark", "doctor"})
+  @ValueSource(
+      strings = {
+        "",
+        "train",
+        "generate",
+        "evaluate",
+        "infer",
+        "convert",
+        "inspect",
+        "benchmark",
+        "doctor"
+      })
   void helpTeaches(String command) {
     CommandRun run = CommandRun.of((command + " --help").strip().split(" "));
     assertEquals(0, run.code(), run.err());

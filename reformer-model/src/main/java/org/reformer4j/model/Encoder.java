@@ -1,8 +1,5 @@
 package org.reformer4j.model;
 
-import java.util.ArrayList;
-import java.util.List;
-
 /** What all tasks share: embeddings, reversible layers and the final norm (ReformerModel). */
 final class Encoder {
   final ReformerConfig config;
@@ -14,13 +11,7 @@ final class Encoder {
   Encoder(ReformerConfig config, ParameterSet parameters) {
     this.config = config;
     this.embeddings = new Embeddings(config, "reformer.embeddings.", parameters);
-    List<Branch> branches = new ArrayList<>();
-    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
-      String prefix = "reformer.encoder.layers." + layer + ".";
-      branches.add(new AttentionBranch(config, layer, prefix + "attention.", parameters));
-      branches.add(new FeedForwardBranch(config, layer, prefix + "feed_forward.", parameters));
-    }
-    this.stack = new ReversibleStack(branches);
+    this.stack = ReversibleStack.of(config, "reformer.encoder.layers.", parameters);
     this.norm = new FinalNorm(config, "reformer.encoder.layer_norm.", parameters);
   }
 

@@ -1,5 +1,6 @@
 package org.reformer4j.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -21,6 +22,23 @@ final class ReversibleStack {
       throw new IllegalArgumentException("a layer has two branches, got " + branches.size());
     }
     this.branches = List.copyOf(branches);
+  }
+
+  /**
+   * Makes the layers of a config.
+   *
+   * @param config the model's
+   * @param prefix what the names of their parameters begin with
+   * @param parameters where they declare them
+   */
+  static ReversibleStack of(ReformerConfig config, String prefix, ParameterSet parameters) {
+    List<Branch> branches = new ArrayList<>();
+    for (int layer = 0; layer < config.numHiddenLayers(); layer++) {
+      String name = prefix + layer;
+      branches.add(new AttentionBranch(config, layer, name + ".attention.", parameters));
+      branches.add(new FeedForwardBranch(config, layer, name + ".feed_forward.", parameters));
+    }
+    return new ReversibleStack(branches);
   }
 
   /**

@@ -66,6 +66,20 @@ public enum Task {
         : BASE;
   }
 
+  /**
+   * Returns the task that {@code architectures} names, {@link #BASE} where it names none.
+   *
+   * @param config the checkpoint's
+   */
+  public static Task of(ReformerConfig config) {
+    for (Task task : values()) {
+      if (config.architectures().contains(task.architecture(config.isDecoder()))) {
+        return task;
+      }
+    }
+    return BASE;
+  }
+
   /** Returns whether a parameter belongs to the head of this task. */
   boolean owns(String name) {
     return prefixes.stream().anyMatch(name::startsWith);

@@ -186,11 +186,18 @@ class PropertiesTest {
           ReformerModel model = ReformerModel.create(config, backend, 1)) {
         double[] largest = {0};
         CallOptions options = TRAINING.withTrace(largest(backend, largest));
-        double error = model.reconstructionError(TestModels.batch(2, 45, 3), options);
+        double[] errors = new double[9];
+        for (int i = 0; i < errors.length; i++) {
+          errors[i] = model.reconstructionError(TestModels.batch(2, 45, 3 + i), options);
+        }
+        Arrays.sort(errors);
         System.out.printf(
-            "PropertiesTest: 12 layers rebuilt to %.1e of streams up to %.1f, dropout %s%n",
-            error, largest[0], dropout);
-        assertTrue(error < Tolerances.RECONSTRUCTION * largest[0], "error " + error);
+            "PropertiesTest: %s: 12 layers rebuilt to %.1e (at most %.1e) of streams up to %.1f,"
+                + " dropout %s%n",
+            name, errors[4], errors[8], largest[0], dropout);
+        assertTrue(errors[4] < Tolerances.RECONSTRUCTION * largest[0], "median " + errors[4]);
+        assertTrue(
+            errors[8] < Tolerances.RECONSTRUCTION_WORST * largest[0], "largest " + errors[8]);
       }
     }
   }

@@ -34,8 +34,8 @@ public final class ModelFolder {
   private static final List<String> TYPE_FIELDS = List.of("torch_dtype", "dtype");
 
   private static final String BASE_PREFIX = "reformer.";
-  private static final String BIAS = "lm_head.bias";
-  private static final String TIED_BIAS = "lm_head.decoder.bias";
+  static final String BIAS = "lm_head.bias";
+  static final String TIED_BIAS = "lm_head.decoder.bias";
 
   /** Constants that old checkpoints store in every attention layer. */
   private static final List<String> MASK_BUFFERS =
@@ -88,9 +88,14 @@ public final class ModelFolder {
     return config;
   }
 
-  /** Returns whether the parameters of a language-model head are there. */
-  public boolean hasLmHead() {
-    return weights.names().stream().anyMatch(name -> name.startsWith("lm_head."));
+  /** Returns under which names the parameters are stored. */
+  public WeightFiles files() {
+    return files;
+  }
+
+  /** Returns the stored parameters. */
+  public StoredTensors weights() {
+    return weights;
   }
 
   /** Returns the names under which parameters are stored. */
@@ -120,24 +125,26 @@ public final class ModelFolder {
   }
 
   /**
-   * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
-   * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
-   * are ignored.
+   * Returns every missing, unexpected and mis-shaped parameter, in words.
    *
    * @param parameters what the model declared
-   * @param backend where the values go
-   * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
    */
-  public void loadInto(ParameterSet parameters, Backend backend) {
-    load(parameters, backend, Set.of(), false);
+  public List<String> discrepancies(ParameterSet parameters) {
+    Set<String> unread = new LinkedHashSet<>();
+    List<String> problems = problems(parameters, Set.of(), unread);
+    unread.forEach(name -> problems.add(unexpected(name)));
+    return problems;
   }
 
-  /** Returns what was not read, which is an error unless allowed. */
-  private List<String> load(
-      ParameterSet parameters, Backend backend, Set<String> left, boolean unreadAllowed) {
+  private String unexpected(String name) {
+    return "unexpected " + name + weights.entry(name).shape();
+  }
+
+  /** Returns what hinders reading all but the parameters left; fills in what would not be read. */
+  private List<String> problems(ParameterSet parameters, Set<String> left, Set<String> unread) {
     List<String> problems = new ArrayList<>();
-    Set<String> unread = new LinkedHashSet<>(weights.names());
-    unread.removeIf(name -> MASK_BUFFERS.stream().anyMatch(name::endsWith));
+    unread.addAll(weights.names());
+    unread.removeIf(ModelFolder::isMaskConstant);
     for (Parameter parameter : parameters.all()) {
       String stored = storedName(parameter.name());
       if (left.contains(parameter.name())) {
@@ -164,8 +171,29 @@ public final class ModelFolder {
         problems.add(TIED_BIAS + " and " + BIAS + " should be the same tensor but differ");
       }
     }
+    return problems;
+  }
+
+  /**
+   * Reads all parameters. A base model's names may lack the prefix {@code reformer.}, the head's
+   * bias may be stored as {@code lm_head.decoder.bias}, and the mask constants of old checkpoints
+   * are ignored.
+   *
+   * @param parameters what the model declared
+   * @param backend where the values go
+   * @throws CheckpointException listing every missing, unexpected and mis-shaped parameter
+   */
+  public void loadInto(ParameterSet parameters, Backend backend) {
+    load(parameters, backend, Set.of(), false);
+  }
+
+  /** Returns what was not read, which is an error unless allowed. */
+  private List<String> load(
+      ParameterSet parameters, Backend backend, Set<String> left, boolean unreadAllowed) {
+    Set<String> unread = new LinkedHashSet<>();
+    List<String> problems = problems(parameters, left, unread);
     if (!unreadAllowed) {
-      unread.forEach(name -> problems.add("unexpected " + name + weights.entry(name).shape()));
+      unread.forEach(name -> problems.add(unexpected(name)));
     }
     if (!problems.isEmpty()) {
       throw new CheckpointException(
@@ -184,6 +212,11 @@ public final class ModelFolder {
     }
     parameters.refresh(backend);
     return List.copyOf(unread);
+  }
+
+  /** Returns whether a tensor is a constant of old checkpoints, which means nothing here. */
+  static boolean isMaskConstant(String name) {
+    return MASK_BUFFERS.stream().anyMatch(name::endsWith);
   }
 
   /** Returns the name under which a parameter is stored, or null. */

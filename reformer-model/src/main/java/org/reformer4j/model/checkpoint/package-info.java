@@ -1,5 +1,6 @@
 /**
- * Files of a Hugging Face checkpoint: {@code config.json} and {@code model.safetensors}.
+ * Files of a Hugging Face checkpoint: {@code config.json}, and parameters as {@code
+ * model.safetensors} or {@code pytorch_model.bin}, in one file or several.
  *
  * <p>Nullness: a parameter or result is never null unless its Javadoc says "or null". Ownership: no
  * file stays open or locked between calls, arrays that are returned belong to the caller, and a

@@ -160,21 +160,33 @@ class FineTuningTest {
 
   /** Hugging Face's classifier sees one token of a causal model, the first; so no other counts. */
   @Test
-  void classifiersOfCausalModelsSeeTheWholeSequence() {
+  void newClassifiersOfCausalModelsSeeTheWholeSequence() {
     ReformerConfig causal = encoder().isDecoder(true).lshNumChunksAfter(0).numLabels(2).build();
+    ReformerConfig first = causal.toBuilder().extra(Map.of("pooling", "\"first\"")).build();
     Path start = pretrained(causal);
+    Task task = Task.SEQUENCE_CLASSIFICATION;
+    Path saved = folder.resolve("saved");
+    Path classic = folder.resolve("classic");
     int[] ids = TestModels.ids(20, 1);
     int[] other = ids.clone();
     other[7] = (ids[7] + 1) % TestModels.VOCABULARY;
     try (Backend backend = TinyTraining.backend(2);
         ReformerModel tuned =
-            ReformerModel.loadForTask(
-                start, causal, Task.SEQUENCE_CLASSIFICATION, backend, Precision.FLOAT32, 4);
-        ReformerModel asInHuggingFace =
-            ReformerModel.create(
-                causal, Task.SEQUENCE_CLASSIFICATION, backend, Precision.FLOAT32, 4)) {
-      assertArrayEquals(logits(asInHuggingFace, ids), logits(asInHuggingFace, other));
+            ReformerModel.loadForTask(start, causal, task, backend, Precision.FLOAT32, 4);
+        ReformerModel fresh = ReformerModel.create(causal, task, backend, Precision.FLOAT32, 4);
+        ReformerModel firsts = ReformerModel.create(first, task, backend, Precision.FLOAT32, 4)) {
       assertTrue(logits(tuned, ids)[0] != logits(tuned, other)[0]);
+      assertTrue(logits(fresh, ids)[0] != logits(fresh, other)[0]);
+      assertArrayEquals(logits(firsts, ids), logits(firsts, other));
+      fresh.save(saved);
+      firsts.save(classic);
+      // A folder of Hugging Face, whose config does not say it, gives Hugging Face's numbers.
+      ConfigJson.write(classic.resolve("config.json"), causal);
+      try (ReformerModel again = ReformerModel.load(saved, backend);
+          ReformerModel asInHuggingFace = ReformerModel.load(classic, backend)) {
+        assertArrayEquals(logits(fresh, ids), logits(again, ids));
+        assertArrayEquals(logits(firsts, ids), logits(asInHuggingFace, ids));
+      }
     }
   }
 

@@ -69,6 +69,18 @@ public final class Tolerances {
   public static final double TRAINING_LOSS_BF16 = 1e-3;
 
   /**
+   * Losses of heads on two layers with bfloat16 activations, relative: roundings of 2^-9 in about
+   * 20 products of the few tokens that reach a head of sequences; a third was found.
+   */
+  public static final double HEAD_LOSS_BF16 = 0x1p-6;
+
+  /**
+   * Cosine between the gradients of the same models in bfloat16 and in float32, at least: the
+   * square of an error of a sixteenth of the length.
+   */
+  public static final double HEAD_GRADIENT_BF16 = 1 - 0x1p-8;
+
+  /**
    * Errors of bfloat16 results against float32 ones, in those of the straightforward way: the rule
    * of flash-attention.
    */

@@ -33,6 +33,7 @@ import org.reformer4j.model.train.ExampleEvaluator;
 import org.reformer4j.model.train.Intervals;
 import org.reformer4j.model.train.LabelledExamples;
 import org.reformer4j.model.train.LearningRate;
+import org.reformer4j.model.train.NonFiniteLossException;
 import org.reformer4j.model.train.OptimizerOptions;
 import org.reformer4j.model.train.StepReport;
 import org.reformer4j.model.train.Trainer;
@@ -292,6 +293,29 @@ class FineTuningTest {
         assertEquals(alone.bytes(), together.bytes());
         assertEquals(alone.scores(), together.scores());
         assertTrue(ExampleEvaluator.evaluate(model, examples, 5, 4).bytes() < alone.bytes());
+      }
+    }
+  }
+
+  @Test
+  void aHeadThatBreaksIsNamed() {
+    Path output = folder.resolve("broken");
+    TrainingOptions options = options(2, new Intervals(1, 0, 0, 0));
+    try (Backend backend = TinyTraining.backend(2);
+        ReformerModel model =
+            ReformerModel.create(
+                Lessons.CLASSES.config(encoder()),
+                Lessons.CLASSES.task,
+                backend,
+                Precision.FLOAT32,
+                4)) {
+      backend.fill(
+          model.parameters().find("classifier.out_proj.bias").value(), Float.NEGATIVE_INFINITY);
+      LabelledExamples train = Lessons.CLASSES.examples(9, 1);
+      try (Trainer trainer =
+          new Trainer(model, train, NONE, options, output, TrainingListener.NONE)) {
+        assertEquals(
+            "classifier", assertThrows(NonFiniteLossException.class, trainer::run).layer());
       }
     }
   }

@@ -63,7 +63,7 @@ public enum Pooling {
    * Returns the config of a new head: on a causal model, where it says nothing, it pools the last
    * token, for the first one of Hugging Face's classifier has seen nothing but itself there.
    */
-  static ReformerConfig causal(ReformerConfig config, Task task) {
+  static ReformerConfig ofNewHead(ReformerConfig config, Task task) {
     boolean pools = task == Task.SEQUENCE_CLASSIFICATION || task == Task.SENTENCE_EMBEDDING;
     if (!pools || !config.isDecoder() || config.extra().containsKey(CONFIG_FIELD)) {
       return config;

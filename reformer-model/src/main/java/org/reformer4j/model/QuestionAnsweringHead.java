@@ -10,6 +10,7 @@ import org.reformer4j.model.SequenceLabels.Spans;
 /**
  * First and last token of an answer (Hugging Face's ReformerForQuestionAnswering): two logits per
  * token, each softmax over the tokens of the sequence, which the rows behind it are not part of.
+ * Tokens that an attention mask hides are part of it, as there.
  *
  * <p>The loss is half the mean over the starts that count plus half that over the ends. Where no
  * start or no end of a batch counts, its half is 0; Hugging Face's is not a number. It computes in

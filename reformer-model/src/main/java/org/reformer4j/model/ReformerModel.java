@@ -66,7 +66,9 @@ public final class ReformerModel implements AutoCloseable {
   /**
    * Makes a model of any task with fresh parameters.
    *
-   * @param config its shape; {@code architectures} becomes that of the task
+   * @param config its shape; {@code architectures} becomes that of the task. A classifier or
+   *     embedding on a causal model pools the last token unless {@link Pooling#CONFIG_FIELD} says
+   *     otherwise, for the first one has seen nothing but itself
    * @param task which head it has
    * @param backend where it lives; stays open longer than the model
    * @param precision in what it computes
@@ -75,15 +77,15 @@ public final class ReformerModel implements AutoCloseable {
    */
   public static ReformerModel create(
       ReformerConfig config, Task task, Backend backend, Precision precision, long seed) {
-    ReformerModel model = new ReformerModel(named(config, task), task, backend, precision);
+    ReformerModel model = new ReformerModel(withHead(config, task), task, backend, precision);
     model.parameters.initialize(backend, seed);
     return model;
   }
 
-  /** Returns the config under the name of a task's model class. */
-  private static ReformerConfig named(ReformerConfig config, Task task) {
+  /** Returns the config of a model with a new head. */
+  private static ReformerConfig withHead(ReformerConfig config, Task task) {
     String architecture = task.architecture(config.isDecoder());
-    return config.toBuilder().architectures(List.of(architecture)).build();
+    return Pooling.ofNewHead(config, task).toBuilder().architectures(List.of(architecture)).build();
   }
 
   /** Loads a folder in Hugging Face's format, to compute in float32. */
@@ -119,11 +121,9 @@ public final class ReformerModel implements AutoCloseable {
    * head's are newly initialised where they are not, and what the task has no use for is left. The
    * {@link #loadReport} says which.
    *
-   * <p>A classifier or embedding on a causal model pools the last token unless the config says
-   * otherwise, for the first one has seen nothing but itself.
-   *
    * @param folder where the files are
-   * @param config the folder's, changed as the task needs: labels, problem type, dropout, causality
+   * @param config the folder's, changed as the task needs: labels, problem type, dropout,
+   *     causality; completed as by {@link #create(ReformerConfig, Task, Backend, Precision, long)}
    * @param task which head it gets
    * @param backend where the model lives; stays open longer than the model
    * @param precision in what it computes
@@ -140,8 +140,7 @@ public final class ReformerModel implements AutoCloseable {
       Precision precision,
       long seed) {
     ModelFolder files = ModelFolder.open(folder);
-    ReformerConfig full = named(Pooling.causal(config, task), task);
-    ReformerModel model = new ReformerModel(full, task, backend, precision);
+    ReformerModel model = new ReformerModel(withHead(config, task), task, backend, precision);
     try {
       model.parameters.initialize(backend, seed);
       model.loadReport = files.loadKnown(model.parameters, backend, task::owns);

@@ -33,6 +33,7 @@ import org.reformer4j.model.train.ExampleEvaluator;
 import org.reformer4j.model.train.Intervals;
 import org.reformer4j.model.train.LabelledExamples;
 import org.reformer4j.model.train.LearningRate;
+import org.reformer4j.model.train.NonFiniteLossException;
 import org.reformer4j.model.train.OptimizerOptions;
 import org.reformer4j.model.train.StepReport;
 import org.reformer4j.model.train.Trainer;
@@ -160,21 +161,33 @@ class FineTuningTest {
 
   /** Hugging Face's classifier sees one token of a causal model, the first; so no other counts. */
   @Test
-  void classifiersOfCausalModelsSeeTheWholeSequence() {
+  void newClassifiersOfCausalModelsSeeTheWholeSequence() {
     ReformerConfig causal = encoder().isDecoder(true).lshNumChunksAfter(0).numLabels(2).build();
+    ReformerConfig first = causal.toBuilder().extra(Map.of("pooling", "\"first\"")).build();
     Path start = pretrained(causal);
+    Task task = Task.SEQUENCE_CLASSIFICATION;
+    Path saved = folder.resolve("saved");
+    Path classic = folder.resolve("classic");
     int[] ids = TestModels.ids(20, 1);
     int[] other = ids.clone();
     other[7] = (ids[7] + 1) % TestModels.VOCABULARY;
     try (Backend backend = TinyTraining.backend(2);
         ReformerModel tuned =
-            ReformerModel.loadForTask(
-                start, causal, Task.SEQUENCE_CLASSIFICATION, backend, Precision.FLOAT32, 4);
-        ReformerModel asInHuggingFace =
-            ReformerModel.create(
-                causal, Task.SEQUENCE_CLASSIFICATION, backend, Precision.FLOAT32, 4)) {
-      assertArrayEquals(logits(asInHuggingFace, ids), logits(asInHuggingFace, other));
+            ReformerModel.loadForTask(start, causal, task, backend, Precision.FLOAT32, 4);
+        ReformerModel fresh = ReformerModel.create(causal, task, backend, Precision.FLOAT32, 4);
+        ReformerModel firsts = ReformerModel.create(first, task, backend, Precision.FLOAT32, 4)) {
       assertTrue(logits(tuned, ids)[0] != logits(tuned, other)[0]);
+      assertTrue(logits(fresh, ids)[0] != logits(fresh, other)[0]);
+      assertArrayEquals(logits(firsts, ids), logits(firsts, other));
+      fresh.save(saved);
+      firsts.save(classic);
+      // A folder of Hugging Face, whose config does not say it, gives Hugging Face's numbers.
+      ConfigJson.write(classic.resolve("config.json"), causal);
+      try (ReformerModel again = ReformerModel.load(saved, backend);
+          ReformerModel asInHuggingFace = ReformerModel.load(classic, backend)) {
+        assertArrayEquals(logits(fresh, ids), logits(again, ids));
+        assertArrayEquals(logits(firsts, ids), logits(asInHuggingFace, ids));
+      }
     }
   }
 
@@ -280,6 +293,29 @@ class FineTuningTest {
         assertEquals(alone.bytes(), together.bytes());
         assertEquals(alone.scores(), together.scores());
         assertTrue(ExampleEvaluator.evaluate(model, examples, 5, 4).bytes() < alone.bytes());
+      }
+    }
+  }
+
+  @Test
+  void aHeadThatBreaksIsNamed() {
+    Path output = folder.resolve("broken");
+    TrainingOptions options = options(2, new Intervals(1, 0, 0, 0));
+    try (Backend backend = TinyTraining.backend(2);
+        ReformerModel model =
+            ReformerModel.create(
+                Lessons.CLASSES.config(encoder()),
+                Lessons.CLASSES.task,
+                backend,
+                Precision.FLOAT32,
+                4)) {
+      backend.fill(
+          model.parameters().find("classifier.out_proj.bias").value(), Float.NEGATIVE_INFINITY);
+      LabelledExamples train = Lessons.CLASSES.examples(9, 1);
+      try (Trainer trainer =
+          new Trainer(model, train, NONE, options, output, TrainingListener.NONE)) {
+        assertEquals(
+            "classifier", assertThrows(NonFiniteLossException.class, trainer::run).layer());
       }
     }
   }

@@ -102,11 +102,17 @@ public final class Golden {
 
   /** Compares a gradient, relative to its largest element. */
   public static void assertGradient(String name, double[] expected, float[] actual) {
+    assertGradient(name, expected, actual, Tolerances.GRADIENT);
+  }
+
+  /** Compares a gradient, relative to its largest element. */
+  public static void assertGradient(
+      String name, double[] expected, float[] actual, double relative) {
     double largest = 0;
     for (double value : expected) {
       largest = Math.max(largest, Math.abs(value));
     }
-    double tolerance = largest == 0 ? Tolerances.ZERO_GRADIENT : Tolerances.GRADIENT * largest;
+    double tolerance = largest == 0 ? Tolerances.ZERO_GRADIENT : relative * largest;
     assertClose(name, expected, actual, tolerance, null);
   }
 

@@ -17,7 +17,7 @@ import org.reformer4j.model.SequenceLabels;
 import org.reformer4j.model.Task;
 
 /** Every head on a small bidirectional model, with labels for sequences of some lengths. */
-enum HeadCases {
+public enum HeadCases {
   MASKED_LM(Task.LANGUAGE_MODEL, null, TestModels.VOCABULARY, null),
   CLASSES(Task.SEQUENCE_CLASSIFICATION, null, 3, null),
   CLASSES_OF_THE_MEAN(Task.SEQUENCE_CLASSIFICATION, null, 3, Pooling.MEAN),
@@ -28,7 +28,9 @@ enum HeadCases {
   EMBEDDING_OF_THE_MEAN(Task.SENTENCE_EMBEDDING, null, 2, Pooling.MEAN),
   EMBEDDING_OF_THE_LAST(Task.SENTENCE_EMBEDDING, null, 2, Pooling.LAST);
 
-  final Task task;
+  /** Which head. */
+  public final Task task;
+
   private final ProblemType problem;
   private final int labels;
   private final Pooling pooling;
@@ -40,11 +42,13 @@ enum HeadCases {
     this.pooling = pooling;
   }
 
-  static Stream<Arguments> onAllBackends() {
+  /** Returns every case on every usable backend. */
+  public static Stream<Arguments> onAllBackends() {
     return TestBackends.with(List.of(values()));
   }
 
-  ReformerConfig config(boolean dropout) {
+  /** Returns the model's shape. */
+  public ReformerConfig config(boolean dropout) {
     // No kinks: few tokens reach a head of sequences, and a kink between two of them shows.
     ReformerConfigBuilder builder =
         TestModels.small(2).isDecoder(false).lshNumChunksAfter(1).hiddenAct(Activation.TANH);
@@ -64,12 +68,13 @@ enum HeadCases {
     return new EmbeddingOptions(pooling, normalize, normalize ? 0.7 : 20).in(config);
   }
 
-  ReformerModel model(Backend backend, boolean dropout) {
+  /** Makes the model. */
+  public ReformerModel model(Backend backend, boolean dropout) {
     return ReformerModel.create(config(dropout), task, backend, Precision.FLOAT32, 2);
   }
 
   /** Returns the batch of some sequences with labels that depend on their numbers alone. */
-  Batch labelled(int[][] sequences, int... numbers) {
+  public Batch labelled(int[][] sequences, int... numbers) {
     Batch batch = Batch.of(sequences);
     int b = sequences.length;
     int[] classes = new int[b];

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
 import org.reformer4j.model.AttentionKind;
@@ -133,6 +134,44 @@ class HeadPropertiesTest {
       sum += a[i] * b[i];
     }
     return sum;
+  }
+
+  @ParameterizedTest
+  @MethodSource("org.reformer4j.tests.HeadCases#onAllBackends")
+  void threadsChangeNoBit(String name, HeadCases head) {
+    float[] expected = step(name, head, 7, 1);
+    assertTrue(Float.isFinite(expected[0]) && expected[0] > 0);
+    assertArrayEquals(expected, step(name, head, 7, 3), "3 threads");
+  }
+
+  /** What the reference backend promises (decision 2): sums over rows go on where they ended. */
+  @ParameterizedTest
+  @EnumSource
+  void chunksChangeNoBitOfTheReference(HeadCases head) {
+    float[] expected = step("reference", head, 7, 2);
+    for (int chunk : new int[] {0, 1, 16}) {
+      assertArrayEquals(expected, step("reference", head, chunk, 2), "chunk " + chunk);
+    }
+  }
+
+  /** Loss and all gradients of a training step, as one array. */
+  private static float[] step(String name, HeadCases head, int chunk, int threads) {
+    ReformerConfig config = head.config(true).toBuilder().chunkSizeLmHead(chunk).build();
+    try (Backend backend = TestBackends.open(name, threads);
+        ReformerModel model =
+            ReformerModel.create(config, head.task, backend, Precision.FLOAT32, 2)) {
+      model.enableTraining();
+      Batch batch = head.labelled(sequences(), 0, 1, 2, 3, 4, 5);
+      float[] all = new float[Math.toIntExact(model.parameters().elements()) + 1];
+      all[0] = (float) model.lossAndGradients(batch, CallOptions.training(7, 3), 1f);
+      int at = 1;
+      for (Parameter parameter : model.parameters().all()) {
+        float[] gradient = backend.download(parameter.gradient());
+        System.arraycopy(gradient, 0, all, at, gradient.length);
+        at += gradient.length;
+      }
+      return all;
+    }
   }
 
   @ParameterizedTest

@@ -14,6 +14,12 @@ public final class Tolerances {
   /** Gradients, relative to the largest element of the parameter's gradient. */
   public static final double GRADIENT = 1e-5;
 
+  /**
+   * Float gradients of two backends against each other, relative to the largest element: each may
+   * be {@link #GRADIENT} off; 1.4e-5 was found.
+   */
+  public static final double TWO_GRADIENTS = 2 * GRADIENT;
+
   /** Gradients that are exactly zero, absolute. */
   public static final double ZERO_GRADIENT = 1e-6;
 
@@ -74,6 +80,18 @@ public final class Tolerances {
    * is 2e-3, the loss is a mean over all tokens, and 3e-4 were found.
    */
   public static final double TRAINING_LOSS_BF16 = 1e-3;
+
+  /**
+   * Losses of heads on two layers with bfloat16 activations, relative: roundings of 2^-9 in about
+   * 20 products of the few tokens that reach a head of sequences; half of it was found.
+   */
+  public static final double HEAD_LOSS_BF16 = 0x1p-6;
+
+  /**
+   * Cosine between the gradients of the same models in bfloat16 and in float32, at least: the
+   * square of an error of a sixteenth of the length; a third was found.
+   */
+  public static final double HEAD_GRADIENT_BF16 = 1 - 0x1p-8;
 
   /**
    * Errors of bfloat16 results against float32 ones, in those of the straightforward way: the rule

@@ -277,7 +277,10 @@ void attention_forward(rf_context& context, const AttentionForward& p) {
 
 #ifdef RF_ENTRY_POINTS
 // There is one path for all.
-extern "C" int rf_attention_fast(int, int, int, int64_t) { return 0; }
+// There is no other path.
+extern "C" int rf_attention_fast(int input_type, int head_size, int, int64_t) {
+  return input_type == RF_F32 && head_size <= rf::kAttentionMaxSize ? 1 : 0;
+}
 
 // Rounds are added in place.
 extern "C" int64_t rf_attention_workspace(int, int, int, int, int, int, int) { return 0; }

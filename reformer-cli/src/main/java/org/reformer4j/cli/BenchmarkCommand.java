@@ -9,6 +9,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.Callable;
 import org.reformer4j.api.Backend;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import picocli.CommandLine.ArgGroup;
@@ -111,6 +112,15 @@ final class BenchmarkCommand implements Callable<Integer> {
   private double seconds;
 
   @Option(
+      names = "--memory-policy",
+      paramLabel = "NAME",
+      defaultValue = "recompute",
+      description =
+          "What layers keep for the backward pass, as of 'reformer train'; operations are counted, and"
+              + " shares given, for the default only (default: ${DEFAULT-VALUE}).")
+  private MemoryPolicy policy;
+
+  @Option(
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "runs/benchmark",
@@ -142,6 +152,7 @@ final class BenchmarkCommand implements Callable<Integer> {
       BenchmarkReport report =
           new BenchmarkReport(
               out, result, backend, spec.commandLine().getParseResult().originalArgs());
+      report.root().put("memory_policy", policy.name().toLowerCase(Locale.ROOT));
       report.line("# " + backend.name() + ": " + backend.description());
       double ceiling = products(backend, timer, report, config, tokens);
       BenchmarkPasses passes =
@@ -219,7 +230,7 @@ final class BenchmarkCommand implements Callable<Integer> {
         }
         // Last, as gradients and optimizer stay with the model.
         if (what.contains(BenchmarkPart.TRAIN)) {
-          try (BenchmarkTraining training = new BenchmarkTraining(loaded)) {
+          try (BenchmarkTraining training = new BenchmarkTraining(loaded, policy)) {
             each(tokens, (t, r) -> passes.train(loaded, training, batch, t, r));
           }
         }

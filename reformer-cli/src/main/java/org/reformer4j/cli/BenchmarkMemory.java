@@ -5,6 +5,7 @@ import java.util.Locale;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.model.Batch;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
@@ -36,7 +37,7 @@ final class BenchmarkMemory {
     }
     Batch batch = BenchmarkTraining.batch(1, length, config.vocabSize());
     try (ReformerModel model = ReformerModel.create(config, backend, precision, 0);
-        BenchmarkTraining training = new BenchmarkTraining(model)) {
+        BenchmarkTraining training = new BenchmarkTraining(model, MemoryPolicy.RECOMPUTE)) {
       long held = backend.liveBytes();
       backend.resetPeak();
       training.step(batch, rounds);

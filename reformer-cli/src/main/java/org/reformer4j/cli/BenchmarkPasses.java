@@ -64,14 +64,23 @@ final class BenchmarkPasses {
         batch,
         rounds,
         flop,
+        true,
         () -> model.nextTokenLogits(batch, options));
   }
 
+  /** Operations are counted, and shares given, where all of them are done. */
   void train(
       ReformerModel model, BenchmarkTraining training, int sequences, int length, int rounds) {
     Batch batch = BenchmarkTraining.batch(sequences, length, model.config().vocabSize());
     double flop = sequences * BenchmarkWork.of(model.config(), length, rounds).trainingStep();
-    measure(BenchmarkPart.TRAIN, model, batch, rounds, flop, () -> training.step(batch, rounds));
+    measure(
+        BenchmarkPart.TRAIN,
+        model,
+        batch,
+        rounds,
+        flop,
+        training.recomputes(),
+        () -> training.step(batch, rounds));
   }
 
   private void measure(
@@ -80,6 +89,7 @@ final class BenchmarkPasses {
       Batch batch,
       int rounds,
       double flop,
+      boolean counted,
       Runnable call) {
     String what = part.key() + " of " + batch.length() + " tokens, " + rounds + " rounds";
     progress.show(String.format(Locale.ROOT, "%.0f s: %s", timer.elapsed(), what));
@@ -115,9 +125,11 @@ final class BenchmarkPasses {
             .toString());
     BenchmarkTraining.put(entry, timing.get());
     entry.put("tokens_per_second", batch.rows() / seconds);
-    entry.put("gflop", flop * 1e-9);
-    entry.put("gflops", flop / seconds * 1e-9);
-    if (ceiling > 0) {
+    if (counted) {
+      entry.put("gflop", flop * 1e-9);
+      entry.put("gflops", flop / seconds * 1e-9);
+    }
+    if (counted && ceiling > 0) {
       entry.put("share_of_ceiling", flop / seconds / ceiling);
     }
     entry.put("peak_bytes", backend.peakBytes());
@@ -128,14 +140,14 @@ final class BenchmarkPasses {
         entry,
         String.format(
             Locale.ROOT,
-            "%-7s T=%-8d R=%-2d %11.2f ms %11.0f tok/s %10.1f GFLOP/s%s  peak %s  %s",
+            "%-7s T=%-8d R=%-2d %11.2f ms %11.0f tok/s %18s%s  peak %s  %s",
             part.key(),
             batch.length(),
             rounds,
             seconds * 1e3,
             batch.rows() / seconds,
-            flop / seconds * 1e-9,
-            ceiling > 0
+            counted ? String.format(Locale.ROOT, "%.1f GFLOP/s", flop / seconds * 1e-9) : "",
+            counted && ceiling > 0
                 ? String.format(Locale.ROOT, " %5.1f %%", 1e2 * flop / seconds / ceiling)
                 : "",
             Progress.bytes(backend.peakBytes()),

@@ -6,6 +6,7 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.train.Optimizer;
@@ -16,13 +17,15 @@ final class BenchmarkTraining implements AutoCloseable {
   private static final float RATE = 1e-4f;
 
   private final ReformerModel model;
+  private final MemoryPolicy policy;
   private final Backend backend;
   private final TensorScope scope;
   private final Optimizer optimizer;
   private long step;
 
-  BenchmarkTraining(ReformerModel model) {
+  BenchmarkTraining(ReformerModel model, MemoryPolicy policy) {
     this.model = model;
+    this.policy = policy;
     this.backend = model.backend();
     model.enableTraining();
     this.scope = backend.scope("optimizer");
@@ -32,7 +35,8 @@ final class BenchmarkTraining implements AutoCloseable {
   /** Does a step and waits for it. */
   void step(Batch batch, int rounds) {
     model.parameters().zeroGradients(backend);
-    model.lossAndGradients(batch, CallOptions.training(0, step).withNumHashes(rounds), 1f);
+    CallOptions options = CallOptions.training(0, step).withNumHashes(rounds).withMemory(policy);
+    model.lossAndGradients(batch, options, 1f);
     double squares = 0;
     for (Parameter parameter : model.parameters().all()) {
       squares += backend.sumOfSquares(parameter.gradient());
@@ -41,6 +45,11 @@ final class BenchmarkTraining implements AutoCloseable {
     step++;
     optimizer.step(RATE, step, norm > 1 ? (float) (1 / norm) : 1f);
     backend.synchronize();
+  }
+
+  /** Returns whether everything is recomputed, as the counted operations assume. */
+  boolean recomputes() {
+    return policy == MemoryPolicy.RECOMPUTE;
   }
 
   @Override

@@ -132,6 +132,20 @@ class BenchmarkTest {
     assertTrue(two > 0 && six - two <= 2 * 3 * 64 * 2 * 4, two + " and " + six);
   }
 
+  /** Operations are counted as if everything were recomputed, so no rate is given here. */
+  @Test
+  void stepsThatKeepActivationsHaveATimeButNoRate() throws IOException {
+    CommandRun run = run("--what train --memory-policy keep_attention");
+    assertEquals(0, run.code(), run.err());
+    assertEquals("keep_attention", json().get("memory_policy").asText());
+    assertEquals(4, json().get("train").size());
+    for (JsonNode entry : json().get("train")) {
+      assertTrue(entry.get("tokens_per_second").asDouble() > 0);
+      assertFalse(entry.has("gflops") || entry.has("share_of_ceiling"));
+    }
+    assertFalse(run.out().lines().anyMatch(l -> l.startsWith("train") && l.contains("%")));
+  }
+
   @Test
   void budgetCutsAndSaysWhat() throws IOException {
     CommandRun run = run("--seconds 0.000001");
@@ -180,6 +194,8 @@ class BenchmarkTest {
         "--what forward,backward | --what",
         "--seconds 0 | --seconds",
         "--decode-tokens 1 | --decode-tokens at least 2",
+        "--memory-policy some | --memory-policy",
+        "--activation swish2 | use one of",
         "--layers 0 | --layers must be at least 1",
         "--kinds lhs | lhs",
         "--precision bfloat16 --backend reference | use precision float32, or the cuda backend",

@@ -67,12 +67,13 @@ final class PooledRows {
     backend.fill(dStreams, 0f);
     for (int b = 0; b < batch.size(); b++) {
       Part part = part(batch, b);
-      for (int at = 0; at < part.weights.length; at += chunkRows) {
-        int count = Math.min(chunkRows, part.weights.length - at);
-        try (TensorScope chunk = backend.scope("pooling")) {
+      // Not in chunks, which must not change a bit: the norm's sums are rounded once a call.
+      for (int at = 0; at < part.weights.length; at += RowHead.BLOCK_ROWS) {
+        int count = Math.min(RowHead.BLOCK_ROWS, part.weights.length - at);
+        try (TensorScope scope = backend.scope("pooling")) {
           long first = part.from + at;
-          Tensor dHidden = chunk.allocate(DType.F32, count, streams.columns());
-          Tensor weights = weights(part, at, count, chunk, backend);
+          Tensor dHidden = scope.allocate(DType.F32, count, streams.columns());
+          Tensor weights = weights(part, at, count, scope, backend);
           backend.gemm(dHidden, weights, true, dPooled.rows(b, 1), false, 1f, 0f);
           Tensor dRows = dStreams.rows(first, count);
           norm.backward(dRows, dHidden, streams.rows(first, count), first, pass);

@@ -49,8 +49,10 @@ final class DeviceMemory implements TensorScope.Allocator {
     return Math.min(limit - live - workspaceBytes, free[0]);
   }
 
+  /** Gives the workspace back, so that the new peak tells what the next operations need. */
   void resetPeak() {
-    peak = live + workspaceBytes;
+    freeWorkspace();
+    peak = live;
   }
 
   @Override

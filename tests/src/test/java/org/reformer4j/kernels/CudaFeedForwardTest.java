@@ -1,7 +1,6 @@
 package org.reformer4j.kernels;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
-import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import org.junit.jupiter.api.condition.EnabledIf;
@@ -113,9 +112,14 @@ class CudaFeedForwardTest {
     long block = (long) ROWS * HIDDEN * type.bytes();
     long floats = piece * HIDDEN * Float.BYTES;
     Results actual = run(SimulatedCuda.open(), type, ROWS, Activation.RELU);
-    assertEquals(block + (type == DType.F32 ? 0 : floats), actual.forwardPeak);
-    // The sums of the bias's gradient have a small workspace.
-    long workspace = actual.backwardPeak - 2 * block - (type == DType.F32 ? 1 : 2) * floats;
-    assertTrue(workspace >= 0 && workspace < floats / 8, "workspace " + workspace);
+    int pieces = type == DType.F32 ? 0 : 1;
+    assertWithin(block + pieces * floats, actual.forwardPeak, floats / 8);
+    assertWithin(2 * block + (1 + pieces) * floats, actual.backwardPeak, floats / 8);
+  }
+
+  /** The peak counts the workspace of products and of sums over rows, too, which is small. */
+  private static void assertWithin(long expected, long actual, long workspace) {
+    assertTrue(
+        expected <= actual && actual < expected + workspace, expected + " expected, not " + actual);
   }
 }

@@ -91,10 +91,10 @@ machine() {
 # All tests that the build runs over simulated kernels; whole models take too long there, so a rehearsal
 # leaves them out.
 tests() {
-  local classes=() names=(cuda.CudaFailureTest cuda.CudaGemmTest cuda.CudaMemoryTest cuda.CudaOperationsTest
+  local classes=() names=(kernels.CudaFailureTest kernels.CudaGemmTest kernels.CudaMemoryTest kernels.CudaOperationsTest
     tests.KernelFixedPointTest tests.KernelFormulaTest tests.KernelGradientTest tests.KernelHashTest
     tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
-  $rehearsal || names+=(cuda.CudaBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
+  $rehearsal || names+=(kernels.CudaBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
     tests.HuggingFaceAttentionTest tests.AttentionTest tests.OptimizerKernelsTest tests.ModelGradientTest
     tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.GoldenDecodingTest)
   for name in "${names[@]}"; do

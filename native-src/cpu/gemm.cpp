@@ -10,14 +10,14 @@
 // Reference    org.reformer4j.reference.Gemm
 // Measured     docs/benchmarks.md
 #include "gemm.h"
-#include "gemm_tile.h"
+#include "product_rows.h"
 
 namespace rf {
 namespace RF_ISA {
 namespace {
 
-// 256 terms of a panel are half of the smallest first cache; 192 rows of them a fifth of the second.
-constexpr int64_t kBlockTerms = 256;
+// Of a; 192 rows of as many terms as a panel has are a fifth of the second cache.
+constexpr int64_t kBlockTerms = kPanelTerms;
 constexpr int64_t kBlockRows = 192 / kTileRows * kTileRows;
 // Of all panels at once: 2 MB, which stay in the second or third cache; where c is larger than that, 8 MB, so
 // that fewer passes over c are needed.
@@ -39,26 +39,6 @@ struct Part {
 
 const float* b_at(const Gemm& p, int64_t term, int64_t column) {
   return p.transpose_b ? p.b + column * p.b_stride + term : p.b + term * p.b_stride + column;
-}
-
-void pack(const Gemm& p, const Part& part, float* panels, const Team& team) {
-  // By panels and blocks of terms, for there may be fewer panels than threads.
-  const int64_t blocks = (part.terms + kBlockTerms - 1) / kBlockTerms;
-  const int64_t count = (part.columns + kTileColumns - 1) / kTileColumns;
-  const Range own = team.share(count * blocks);
-  for (int64_t i = own.from; i < own.to; ++i) {
-    const int64_t column = i / blocks * kTileColumns;
-    const int64_t term = i % blocks * kBlockTerms;
-    const int64_t terms = least(kBlockTerms, part.terms - term);
-    float* const panel = panels + column * part.terms + term * kTileColumns;
-    const float* const from = b_at(p, part.first_term + term, part.first_column + column);
-    const int64_t columns = least(kTileColumns, part.columns - column);
-    if (p.transpose_b) {
-      pack_panel_transposed(panel, from, p.b_stride, terms, columns);
-    } else {
-      pack_panel(panel, from, p.b_stride, terms, columns);
-    }
-  }
 }
 
 // From one packed tile of a to the next: not a multiple of a page, or all would want the same cache lines.
@@ -163,7 +143,8 @@ void gemm(rf_context& context, const Gemm& p) {
       part.columns = least(wide, p.columns - part.first_column);
       for (part.first_term = 0; part.first_term < p.terms; part.first_term += deep) {
         part.terms = least(deep, p.terms - part.first_term);
-        pack(p, part, panels, team);
+        pack({panels, part.terms, part.columns}, b_at(p, part.first_term, part.first_column), p.b_stride, p.transpose_b,
+             team);
         team.barrier();
         const Range all_rows = {0, p.rows};
         const Range all_columns = {0, part.columns};

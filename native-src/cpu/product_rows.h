@@ -1,5 +1,5 @@
-// Products of some rows with a matrix that has been packed once: parts of operations that use the same weights
-// for block after block of rows. The bits are those of rf_gemm: one chain of fused multiply-adds an element.
+// A packed right operand, and products of some rows with it: parts of rf_gemm, and of operations that use the same
+// weights for block after block of rows. The bits are those of rf_gemm: one chain of fused multiply-adds an element.
 #ifndef REFORMER_CPU_PRODUCT_ROWS_H
 #define REFORMER_CPU_PRODUCT_ROWS_H
 
@@ -9,7 +9,7 @@
 namespace rf {
 namespace RF_ISA {
 
-// Terms of a panel that stay in the first cache.
+// Terms of a panel that are packed, and read, at a time: half of the smallest first cache.
 constexpr int64_t kPanelTerms = 256;
 
 static inline int64_t whole_panels(int64_t columns) {
@@ -24,7 +24,8 @@ struct Packed {
   int64_t floats() const { return terms * whole_panels(columns); }
 };
 
-// Packs b [terms, columns], or [columns, terms] with `transpose`: the share of a thread of the team.
+// Packs b [terms, columns], or [columns, terms] with `transpose`: the share of a thread of the team. By panels and
+// blocks of terms, for there may be fewer panels than threads.
 static inline void pack(const Packed& to, const float* b, int64_t b_stride, bool transpose, const Team& team) {
   const int64_t blocks = (to.terms + kPanelTerms - 1) / kPanelTerms;
   const Range own = team.share(whole_panels(to.columns) / kTileColumns * blocks);

@@ -163,7 +163,7 @@ class Forward {
     const int32_t* const keys = w_.tokens + first_key;
     product_tiles<Fused>(
         keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch, kTileColumns, a_.size,
-        [&](int64_t key, const auto& sums) __attribute__((always_inline)) {
+        Zero<F>(), [&](int64_t key, const auto& sums) __attribute__((always_inline)) {
 #pragma GCC unroll 4
           for (int v = 0; v < kTileVectors; ++v) {
             const I queries = load_ints(tokens + v * kLanes);
@@ -223,7 +223,7 @@ class Forward {
     for (int64_t column = 0; column < a_.size; column += kTileColumns) {
       product_tiles<Fused>(
           count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, w_.pitch, keys_,
-          [&](int64_t query, const auto& sums) __attribute__((always_inline)) {
+          Zero<F>(), [&](int64_t query, const auto& sums) __attribute__((always_inline)) {
 #pragma GCC unroll 16
             for (int64_t i = 0; i < kRowsOf<decltype(sums)>; ++i) {
               float* const row = rows[query + i];

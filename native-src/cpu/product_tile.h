@@ -59,77 +59,21 @@ struct Rows {
   int64_t row_step, term_step;
 };
 
-// Terms between two calls of what is to be done meanwhile.
-constexpr int64_t kPause = 16;
+// How many rows a tile's sums have.
+template <class Sums>
+constexpr int64_t kRowsOf = static_cast<int64_t>(sizeof(Sums) / (kTileVectors * sizeof(F)));
 
-// Nothing to do meanwhile.
-struct Idle {
-  void operator()() const {}
-};
-
-// Calls end(row + i, v, acc) with acc = start(row + i, v) + a[ROWS, terms] * b[terms, kTileColumns], where vector
-// v of a row of b is at b + k * b_step + v * kLanes. Calls meanwhile() before every kPause terms.
-template <class Math, int ROWS, class Start, class End, class Meanwhile>
+// Calls end(row, acc), Vector acc[ROWS][kTileVectors], with acc[i][v] = start(row + i, v) + a[ROWS, terms] *
+// b[terms, kTileColumns], where vector v of a row of b is at b + k * b_step + v * kLanes.
+template <class Math, int ROWS, class Start, class End>
 RF_INLINE void product_tile(int64_t row, Rows<typename Math::Number> a, const typename Math::Number* b,
-                            int64_t b_step, int64_t terms, const Start& start, const End& end,
-                            const Meanwhile& meanwhile) {
+                            int64_t b_step, int64_t terms, const Start& start, const End& end) {
   typename Math::Vector acc[ROWS][kTileVectors];
 #pragma GCC unroll 16
   for (int i = 0; i < ROWS; ++i) {
 #pragma GCC unroll 4
     for (int v = 0; v < kTileVectors; ++v) acc[i][v] = start(row + i, v);
   }
-  const typename Math::Number* left = a.data + row * a.row_step;
-  for (int64_t part = terms; part > 0; part -= kPause) {
-    meanwhile();
-    for (int64_t k = part < kPause ? part : kPause; k > 0; --k) {
-      typename Math::Vector right[kTileVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) __builtin_memcpy(&right[v], b + v * kLanes, sizeof right[v]);
-#pragma GCC unroll 16
-      for (int i = 0; i < ROWS; ++i) {
-        const typename Math::Vector x = Math::all(left[i * a.row_step]);
-#pragma GCC unroll 4
-        for (int v = 0; v < kTileVectors; ++v) acc[i][v] = Math::step(x, right[v], acc[i][v]);
-      }
-      b += b_step;
-      left += a.term_step;
-    }
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < ROWS; ++i) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) end(row + i, v, acc[i][v]);
-  }
-}
-
-// The same for any number of rows.
-template <class Math, class Start, class End, class Meanwhile = Idle>
-RF_INLINE void product_rows(int64_t rows, Rows<typename Math::Number> a, const typename Math::Number* b,
-                            int64_t b_step, int64_t terms, const Start& start, const End& end,
-                            const Meanwhile& meanwhile = Meanwhile()) {
-  int64_t row = 0;
-  for (; row + kTileRows <= rows; row += kTileRows) {
-    product_tile<Math, kTileRows>(row, a, b, b_step, terms, start, end, meanwhile);
-  }
-  if (kTileRows > 8 && row + 8 <= rows) {
-    product_tile<Math, 8>(row, a, b, b_step, terms, start, end, meanwhile);
-    row += 8;
-  }
-  for (; row + 4 <= rows; row += 4) product_tile<Math, 4>(row, a, b, b_step, terms, start, end, meanwhile);
-  for (; row < rows; ++row) product_tile<Math, 1>(row, a, b, b_step, terms, start, end, meanwhile);
-}
-
-// How many rows a tile's sums have.
-template <class Sums>
-constexpr int64_t kRowsOf = static_cast<int64_t>(sizeof(Sums) / (kTileVectors * sizeof(F)));
-
-// A product that starts at zero, without pauses, for an end that wants all of a tile: end(row, acc) with
-// Vector acc[ROWS][kTileVectors], ROWS from row on.
-template <class Math, int ROWS, class End>
-RF_INLINE void whole_tile(int64_t row, Rows<typename Math::Number> a, const typename Math::Number* b, int64_t b_step,
-                          int64_t terms, const End& end) {
-  typename Math::Vector acc[ROWS][kTileVectors] = {};
   const typename Math::Number* left = a.data + row * a.row_step;
   for (int64_t k = 0; k < terms; ++k) {
     typename Math::Vector right[kTileVectors];
@@ -147,23 +91,33 @@ RF_INLINE void whole_tile(int64_t row, Rows<typename Math::Number> a, const type
   end(row, acc);
 }
 
-// The same for any number of rows.
-template <class Math, class End>
+// The same for any number of rows, for an end that wants all of a tile.
+template <class Math, class Start, class End>
 RF_INLINE void product_tiles(int64_t rows, Rows<typename Math::Number> a, const typename Math::Number* b,
-                             int64_t b_step, int64_t terms, const End& end) {
+                             int64_t b_step, int64_t terms, const Start& start, const End& end) {
   int64_t row = 0;
-  for (; row + kTileRows <= rows; row += kTileRows) whole_tile<Math, kTileRows>(row, a, b, b_step, terms, end);
+  for (; row + kTileRows <= rows; row += kTileRows) {
+    product_tile<Math, kTileRows>(row, a, b, b_step, terms, start, end);
+  }
   if (kTileRows > 8 && row + 8 <= rows) {
-    whole_tile<Math, 8>(row, a, b, b_step, terms, end);
+    product_tile<Math, 8>(row, a, b, b_step, terms, start, end);
     row += 8;
   }
-  for (; row + 4 <= rows; row += 4) whole_tile<Math, 4>(row, a, b, b_step, terms, end);
-  for (; row < rows; ++row) whole_tile<Math, 1>(row, a, b, b_step, terms, end);
+  for (; row + 4 <= rows; row += 4) product_tile<Math, 4>(row, a, b, b_step, terms, start, end);
+  for (; row < rows; ++row) product_tile<Math, 1>(row, a, b, b_step, terms, start, end);
 }
 
-// How often it calls meanwhile(), nearly.
-RF_INLINE int64_t pauses(int64_t rows, int64_t terms) {
-  return (rows + kTileRows - 1) / kTileRows * ((terms + kPause - 1) / kPause);
+// The same for an end that takes one vector of sums: end(row, v, sum).
+template <class Math, class Start, class End>
+RF_INLINE void product_rows(int64_t rows, Rows<typename Math::Number> a, const typename Math::Number* b,
+                            int64_t b_step, int64_t terms, const Start& start, const End& end) {
+  product_tiles<Math>(rows, a, b, b_step, terms, start, [&](int64_t row, const auto& acc) __attribute__((always_inline)) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kRowsOf<decltype(acc)>; ++i) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kTileVectors; ++v) end(row + i, v, acc[i][v]);
+    }
+  });
 }
 
 // A start at zero.

@@ -33,7 +33,7 @@ float* normals(rf_context* context, int64_t count, float scale) {
   return address;
 }
 
-void measure(rf_context* context, const std::string& isa, int threads, Shape s) {
+void measure(rf_context* context, int threads, Shape s) {
   if (rehearsal()) s.length = 256;
   check(rf_context_threads(context, threads), "rf_context_threads");
   const int64_t width = int64_t{s.heads} * s.size;
@@ -86,7 +86,7 @@ void measure(rf_context* context, const std::string& isa, int threads, Shape s) 
   };
   Speed highest, hashed, sorted, forward, backward;
   for (int run = 0; run < runs(); ++run) {
-    peak(&highest, isa, threads);
+    peak(&highest, context, threads);
     time_once(&hashed, hash, threads, run_hash, 1);
     time_once(&sorted, 1e-9 * static_cast<double>(segments * s.length), threads, run_sort, 1);
     time_once(&forward, 2 * product, threads, run_forward, 1);
@@ -104,10 +104,10 @@ void measure(rf_context* context, const std::string& isa, int threads, Shape s) 
 int main(int count, char** arguments) {
   rf_context* context = nullptr;
   check(rf_context_create(0, &context), "rf_context_create");
-  const std::string isa = isa_of(context);
+  isa_of(context);
   for_threads(count, arguments, [&](int threads) {
     std::printf("%d thread%s: GFLOP/s, peak, share; the same by processor time\n", threads, threads == 1 ? "" : "s");
-    for (const Shape& shape : kShapes) measure(context, isa, threads, shape);
+    for (const Shape& shape : kShapes) measure(context, threads, shape);
   });
   check(rf_context_destroy(context), "rf_context_destroy");
 }

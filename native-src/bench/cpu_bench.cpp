@@ -41,7 +41,7 @@ void print(const Shape& s, const Speed& best, const Speed& highest) {
               100 * best.wall / highest.wall, best.busy, highest.busy, 100 * best.busy / highest.busy);
 }
 
-void measure(rf_context* context, const std::string& isa, int threads, int runs) {
+void measure(rf_context* context, int threads, int runs) {
   check(rf_context_threads(context, threads), "rf_context_threads");
   std::printf("%-16s %20s %26s %26s\n", "product", "M x N x K",
               "GFLOP/s, peak, share", "by processor time");
@@ -54,7 +54,7 @@ void measure(rf_context* context, const std::string& isa, int threads, int runs)
     const int calls = bench::rehearsal() ? 1 : std::max(1, static_cast<int>(1 / work));
     Speed best, highest;
     for (int run = 0; run < runs; ++run) {
-      peak(&highest, isa, threads);
+      peak(&highest, context, threads);
       time_once(
           &best, work, threads,
           [&](int) {
@@ -107,7 +107,7 @@ int main(int count, char** arguments) {
   const std::string isa = isa_of(context);
   for_threads(count, arguments, [&](int threads) {
     std::printf("%d thread%s\n", threads, threads == 1 ? "" : "s");
-    if (std::getenv("RF_BENCH_ROWS") == nullptr) measure(context, isa, threads, runs());
+    if (std::getenv("RF_BENCH_ROWS") == nullptr) measure(context, threads, runs());
     measure_rows(context, isa, threads, runs());
   });
   check(rf_context_destroy(context), "rf_context_destroy");

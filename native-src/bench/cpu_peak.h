@@ -57,50 +57,7 @@ inline void read(const float* from, int64_t count, const std::string& isa) {
     for (; at < end; at += 128) READS("xmm", "16");
   }
 }
-
-// Twelve independent chains of the widest fused multiply-adds there are: more than latency times width.
-#define CHAINS(REGISTER)                                                                                      \
-  asm volatile(                                                                                               \
-      "vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "0\n vfmadd231ps %%" REGISTER             \
-      "12, %%" REGISTER "13, %%" REGISTER "1\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER   \
-      "2\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "3\n vfmadd231ps %%" REGISTER         \
-      "12, %%" REGISTER "13, %%" REGISTER "4\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER   \
-      "5\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "6\n vfmadd231ps %%" REGISTER         \
-      "12, %%" REGISTER "13, %%" REGISTER "7\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER   \
-      "8\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER "9\n vfmadd231ps %%" REGISTER         \
-      "12, %%" REGISTER "13, %%" REGISTER "10\n vfmadd231ps %%" REGISTER "12, %%" REGISTER "13, %%" REGISTER  \
-      "11\n" ::                                                                                               \
-          : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11")
-
-inline void chains(int64_t rounds, bool wide) {
-  asm volatile("vxorps %%xmm12, %%xmm12, %%xmm12\n vxorps %%xmm13, %%xmm13, %%xmm13\n" ::: "xmm12", "xmm13");
-  if (wide) {
-    for (int64_t i = 0; i < rounds; ++i) CHAINS("zmm");
-  } else {
-    for (int64_t i = 0; i < rounds; ++i) CHAINS("ymm");
-  }
-}
-
-// All threads together; nothing where the instruction set has no such instructions.
-inline void peak(Speed* best, const std::string& isa, int threads) {
-  const bool wide = isa == "avx512";
-  if (!wide && isa != "avx2") {
-    return;
-  }
-  const int64_t rounds = bench::rehearsal() ? 1000 : 2000000;
-  time_once(
-      best, threads * static_cast<double>(rounds) * 12 * (wide ? 16 : 8) * 2e-9, threads,
-      [&](int) {
-        std::vector<std::thread> others;
-        for (int i = 1; i < threads; ++i) others.emplace_back([&] { chains(rounds, wide); });
-        chains(rounds, wide);
-        for (std::thread& other : others) other.join();
-      },
-      1);
-}
 #else
-inline void peak(Speed*, const std::string&, int) {}
-
 inline void read(const float* from, int64_t count, const std::string&) {
   float sums[64] = {};
   for (int64_t i = 0; i < count; i += 64) {
@@ -109,6 +66,23 @@ inline void read(const float* from, int64_t count, const std::string&) {
   for (float sum : sums) asm volatile("" ::"r"(sum));
 }
 #endif
+
+inline void check(int status, const char* what) {
+  if (status != 0) {
+    std::fprintf(stderr, "%s: %s\n", what, rf_status_text(status));
+    std::exit(1);
+  }
+}
+
+// GFLOP/s of nothing but multiply-adds by all threads of the context together.
+inline void peak(Speed* best, rf_context* context, int threads) {
+  const int64_t rounds = rehearsal() ? 1000 : 2000000;
+  double operations = 0;
+  check(rf_multiply_adds(context, 1, &operations), "rf_multiply_adds");
+  const double work = static_cast<double>(rounds) * operations * 1e-9;
+  time_once(best, work, threads,
+            [&](int) { check(rf_multiply_adds(context, rounds, &operations), "rf_multiply_adds"); }, 1);
+}
 
 // GB/s of `calls` plain reads of an array by all threads together, each of its own part.
 inline void plain_read(Speed* best, const float* from, int64_t count, const std::string& isa, int threads, int calls) {
@@ -127,13 +101,6 @@ inline void plain_read(Speed* best, const float* from, int64_t count, const std:
       1);
 }
 
-inline void check(int status, const char* what) {
-  if (status != 0) {
-    std::fprintf(stderr, "%s: %s\n", what, rf_status_text(status));
-    std::exit(1);
-  }
-}
-
 inline float* floats(rf_context* context, int64_t count) {
   void* address = nullptr;
   check(rf_allocate(context, count * 4, &address), "rf_allocate");
@@ -141,7 +108,7 @@ inline float* floats(rf_context* context, int64_t count) {
   return static_cast<float*>(address);
 }
 
-// The instruction set in the description of a context.
+// Prints the description of a context, and returns the instruction set in it.
 inline std::string isa_of(rf_context* context) {
   char text[200];
   check(rf_context_describe(context, text, sizeof text), "rf_context_describe");

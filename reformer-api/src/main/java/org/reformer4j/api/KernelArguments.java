@@ -1,6 +1,7 @@
 package org.reformer4j.api;
 
 import java.util.List;
+import java.util.Set;
 
 /**
  * Checks of the arguments of {@link Kernels}, the same for every backend that calls them. Each
@@ -24,6 +25,11 @@ public final class KernelArguments {
 
   private KernelArguments(DType... activations) {
     this.activations = activations;
+  }
+
+  /** Returns the types of activations that pass. */
+  public Set<DType> activationTypes() {
+    return Set.of(activations);
   }
 
   /** Checks {@link Memory#copy}. */

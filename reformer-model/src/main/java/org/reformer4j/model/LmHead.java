@@ -24,11 +24,6 @@ final class LmHead implements Head {
     rows = new RowHead(config, norm, weight, bias, 0);
   }
 
-  /** Returns the rows whose logits exist at once. */
-  static int chunkRows(ReformerConfig config) {
-    return RowHead.chunkRows(config);
-  }
-
   /**
    * Writes the logits of some rows.
    *

@@ -150,10 +150,10 @@ final class MemoryPlan {
       long head =
           Float.BYTES
               * (Math.min(RowHead.BLOCK_ROWS, rows) * 2 * d
-                  + Math.min(LmHead.chunkRows(config), rows) * (2 * d + v + 1));
+                  + Math.min(RowHead.chunkRows(config), rows) * (2 * d + v + 1));
       if (activations != DType.F32) {
         // The rounded gradient of the logits, and the norm before dropout.
-        head += Math.min(LmHead.chunkRows(config), rows) * (e * v + Float.BYTES * 2 * d);
+        head += Math.min(RowHead.chunkRows(config), rows) * (e * v + Float.BYTES * 2 * d);
       }
       long device = Float.BYTES * rows * w * rounds * 3;
       return constant + Math.max(attention + sorting + device, Math.max(feedForward, head));

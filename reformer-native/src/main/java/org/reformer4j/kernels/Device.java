@@ -1,8 +1,6 @@
 package org.reformer4j.kernels;
 
-import java.util.Set;
 import org.reformer4j.api.BackendException;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.binding.KernelLibraries;
 import org.reformer4j.binding.KernelLibrary;
@@ -10,11 +8,14 @@ import org.reformer4j.binding.KernelLibrary;
 /** A context of a kernel library, and whether its device is still there. */
 final class Device {
   private static final int TEXT_BYTES = 256;
+
+  /** RF_STATUS_UNSUPPORTED. */
+  private static final int UNSUPPORTED = -1;
+
   private static final int MAX_HEAD_SIZE = 128;
 
   private final String backend;
   private final KernelArguments arguments;
-  private final Set<DType> activationTypes;
   private final String fastPath;
   private final KernelLibrary kernels;
   private final long context;
@@ -22,14 +23,9 @@ final class Device {
   private boolean closed;
 
   private Device(
-      String backend,
-      KernelArguments arguments,
-      Set<DType> activationTypes,
-      String fastPath,
-      KernelLibrary kernels) {
+      String backend, KernelArguments arguments, String fastPath, KernelLibrary kernels) {
     this.backend = backend;
     this.arguments = arguments;
-    this.activationTypes = activationTypes;
     this.fastPath = fastPath;
     this.kernels = kernels;
     long[] created = new long[1];
@@ -47,18 +43,12 @@ final class Device {
   /** Opens the first device that CUDA shows. */
   static Device cuda(KernelLibrary kernels) {
     return new Device(
-        CudaBackendProvider.NAME,
-        KernelArguments.F32_OR_BF16,
-        Set.of(DType.F32, DType.BF16),
-        "tensor cores",
-        kernels);
+        CudaBackendProvider.NAME, KernelArguments.F32_OR_BF16, "tensor cores", kernels);
   }
 
   /** Opens the processor. */
   static Device cpu(KernelLibrary kernels, int threads) {
-    Device device =
-        new Device(
-            CpuBackendProvider.NAME, KernelArguments.F32, Set.of(DType.F32), "vectors", kernels);
+    Device device = new Device(CpuBackendProvider.NAME, KernelArguments.F32, "vectors", kernels);
     int status = kernels.rf_context_threads(device.context, threads);
     if (status != 0) {
       device.close();
@@ -76,10 +66,6 @@ final class Device {
   /** Returns the checks of arguments, which know the types that the kernels take. */
   KernelArguments arguments() {
     return arguments;
-  }
-
-  Set<DType> activationTypes() {
-    return activationTypes;
   }
 
   /** Returns the name of the kernels that take only some shapes of attention. */
@@ -183,11 +169,11 @@ final class Device {
 
   /** Returns the operations done, 0 where the kernels have no such function. */
   double multiplyAdds(long rounds) {
-    if (!backend.equals(CpuBackendProvider.NAME)) {
-      return 0;
-    }
     double[] operations = new double[1];
-    check("multiplyAdds", "", kernels.rf_multiply_adds(context, rounds, operations));
+    int status = kernels.rf_multiply_adds(context, rounds, operations);
+    if (status != UNSUPPORTED) {
+      check("multiplyAdds", "", status);
+    }
     return operations[0];
   }
 

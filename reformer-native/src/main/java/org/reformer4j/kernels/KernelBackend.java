@@ -2,6 +2,7 @@ package org.reformer4j.kernels;
 
 import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
@@ -85,11 +86,32 @@ final class KernelBackend implements Backend {
 
   /** Runs one operation on a device that is there, by one thread at a time. */
   private void exclusive(String op, Runnable body) {
-    use.run(
+    result(
+        op,
+        () -> {
+          body.run();
+          return null;
+        });
+  }
+
+  /** The same for an operation with a result. */
+  private <T> T result(String op, Supplier<T> body) {
+    return use.call(
         op,
         () -> {
           device.requireAlive(op);
-          body.run();
+          return body.get();
+        });
+  }
+
+  /** The same for one that waits for the device, so that what went wrong there is known. */
+  private <T> T awaited(String op, Supplier<T> body) {
+    return result(
+        op,
+        () -> {
+          T value = body.get();
+          range.check(op);
+          return value;
         });
   }
 
@@ -105,27 +127,18 @@ final class KernelBackend implements Backend {
 
   @Override
   public double multiplyAdds(long rounds) {
-    return use.call(
-        "multiplyAdds",
-        () -> {
-          device.requireAlive("multiplyAdds");
-          return device.multiplyAdds(rounds);
-        });
+    return result("multiplyAdds", () -> device.multiplyAdds(rounds));
   }
 
   @Override
   public String attentionPath(AttentionSpec spec, DType type) {
-    return use.call(
-        "attentionPath",
-        () -> {
-          device.requireAlive("attentionPath");
-          return attention.fast(spec, type) ? device.fastPath() : "generic";
-        });
+    return result(
+        "attentionPath", () -> attention.fast(spec, type) ? device.fastPath() : "generic");
   }
 
   @Override
   public Set<DType> activationTypes() {
-    return device.activationTypes();
+    return device.arguments().activationTypes();
   }
 
   @Override
@@ -184,12 +197,7 @@ final class KernelBackend implements Backend {
 
   @Override
   public long availableBytes() {
-    return use.call(
-        "availableBytes",
-        () -> {
-          device.requireAlive("availableBytes");
-          return memory.availableBytes();
-        });
+    return result("availableBytes", () -> memory.availableBytes());
   }
 
   @Override
@@ -214,26 +222,12 @@ final class KernelBackend implements Backend {
 
   @Override
   public float[] download(Tensor source) {
-    return use.call(
-        "download",
-        () -> {
-          device.requireAlive("download");
-          float[] values = transfers.download(source);
-          range.check("download");
-          return values;
-        });
+    return awaited("download", () -> transfers.download(source));
   }
 
   @Override
   public int[] downloadInts(Tensor source) {
-    return use.call(
-        "downloadInts",
-        () -> {
-          device.requireAlive("downloadInts");
-          int[] values = transfers.downloadInts(source);
-          range.check("downloadInts");
-          return values;
-        });
+    return awaited("downloadInts", () -> transfers.downloadInts(source));
   }
 
   @Override
@@ -452,14 +446,7 @@ final class KernelBackend implements Backend {
 
   @Override
   public double sumOfSquares(Tensor x) {
-    return use.call(
-        "sumOfSquares",
-        () -> {
-          device.requireAlive("sumOfSquares");
-          double sum = optimizers.sumOfSquares(x);
-          range.check("sumOfSquares");
-          return sum;
-        });
+    return awaited("sumOfSquares", () -> optimizers.sumOfSquares(x));
   }
 
   @Override

@@ -161,15 +161,7 @@ class HeadPropertiesTest {
             ReformerModel.create(config, head.task, backend, Precision.FLOAT32, 2)) {
       model.enableTraining();
       Batch batch = head.labelled(sequences(), 0, 1, 2, 3, 4, 5);
-      float[] all = new float[Math.toIntExact(model.parameters().elements()) + 1];
-      all[0] = (float) model.lossAndGradients(batch, CallOptions.training(7, 3), 1f);
-      int at = 1;
-      for (Parameter parameter : model.parameters().all()) {
-        float[] gradient = backend.download(parameter.gradient());
-        System.arraycopy(gradient, 0, all, at, gradient.length);
-        at += gradient.length;
-      }
-      return all;
+      return TestModels.lossAndGradients(model, batch, CallOptions.training(7, 3));
     }
   }
 

@@ -16,7 +16,6 @@ import org.reformer4j.api.Tensor;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
-import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.Trace;
@@ -39,16 +38,7 @@ class PropertiesTest {
     try (Backend backend = TestBackends.open(name, threads);
         ReformerModel model = ReformerModel.create(config, backend, 1)) {
       model.enableTraining();
-      double loss = model.lossAndGradients(batch, options, 1f);
-      float[] all = new float[Math.toIntExact(model.parameters().elements()) + 1];
-      all[0] = (float) loss;
-      int at = 1;
-      for (Parameter parameter : model.parameters().all()) {
-        float[] gradient = backend.download(parameter.gradient());
-        System.arraycopy(gradient, 0, all, at, gradient.length);
-        at += gradient.length;
-      }
-      return all;
+      return TestModels.lossAndGradients(model, batch, options);
     }
   }
 

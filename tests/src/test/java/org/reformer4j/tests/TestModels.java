@@ -5,8 +5,11 @@ import java.util.List;
 import java.util.Random;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Batch;
+import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerConfigBuilder;
+import org.reformer4j.model.ReformerModel;
 
 /** Small models and batches for tests. */
 final class TestModels {
@@ -57,5 +60,18 @@ final class TestModels {
   static Batch batch(int sequences, int length, int seed) {
     return Batch.of(ids(sequences * length, seed), length)
         .withTargets(ids(sequences * length, seed + 1));
+  }
+
+  /** Does a step; returns its loss and all gradients, as one array. */
+  static float[] lossAndGradients(ReformerModel model, Batch batch, CallOptions options) {
+    float[] all = new float[Math.toIntExact(model.parameters().elements()) + 1];
+    all[0] = (float) model.lossAndGradients(batch, options, 1f);
+    int at = 1;
+    for (Parameter parameter : model.parameters().all()) {
+      float[] gradient = model.backend().download(parameter.gradient());
+      System.arraycopy(gradient, 0, all, at, gradient.length);
+      at += gradient.length;
+    }
+    return all;
   }
 }

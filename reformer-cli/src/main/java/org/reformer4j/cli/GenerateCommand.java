@@ -146,7 +146,7 @@ final class GenerateCommand implements Callable<Integer> {
   /** Prints a continuation as it comes, never half a character, and ends the line. */
   static Generation stream(
       Generator generator, int[] prompt, GenerationOptions options, PrintWriter out) {
-    StreamingDecoder decoder = new StreamingDecoder();
+    StreamingDecoder decoder = new ByteTokenizer().streaming();
     out.flush();
     Generation generation =
         generator.generate(

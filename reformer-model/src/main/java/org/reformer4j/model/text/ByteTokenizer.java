@@ -7,7 +7,7 @@ import java.util.Arrays;
  * Bytes as tokens: id = byte + {@value #OFFSET}, the convention of the public enwik8 Reformer
  * checkpoint. Ids 0 and 1 stand for no byte (padding and end); decoding skips them.
  */
-public final class ByteTokenizer {
+public final class ByteTokenizer implements Tokenizer {
   /** Number of ids: 256 bytes and the reserved ones. */
   public static final int VOCABULARY_SIZE = 258;
 
@@ -17,12 +17,13 @@ public final class ByteTokenizer {
   /** Makes a tokenizer; it has no settings. */
   public ByteTokenizer() {}
 
-  /**
-   * Encodes a text as UTF-8.
-   *
-   * @param text any text; half a surrogate pair becomes a question mark
-   * @return one id per byte, each in {@value #OFFSET}..257
-   */
+  @Override
+  public int vocabularySize() {
+    return VOCABULARY_SIZE;
+  }
+
+  /** Encodes the UTF-8 bytes of a text; each id is in {@value #OFFSET}..257. */
+  @Override
   public int[] encode(String text) {
     return encode(text.getBytes(StandardCharsets.UTF_8));
   }
@@ -63,15 +64,14 @@ public final class ByteTokenizer {
     return Arrays.copyOf(bytes, count);
   }
 
-  /**
-   * Decodes ids to text; reserved ids are skipped and bytes that are no UTF-8 become U+FFFD.
-   *
-   * @param ids ids in 0..257
-   * @return the text
-   * @throws IllegalArgumentException if an id is not in the vocabulary
-   */
-  public String decode(int[] ids) {
+  @Override
+  public String decode(int... ids) {
     return new String(decodeBytes(ids), StandardCharsets.UTF_8);
+  }
+
+  @Override
+  public StreamingDecoder streaming() {
+    return new ByteStream();
   }
 
   static boolean inVocabulary(int id) {

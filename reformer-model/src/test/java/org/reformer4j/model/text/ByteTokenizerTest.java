@@ -39,12 +39,12 @@ class ByteTokenizerTest {
         assertThrows(IllegalArgumentException.class, () -> tokenizer.decode(new int[] {67, 258}));
     assertEquals("ids[1] must be in 0..257, got 258", thrown.getMessage());
     assertThrows(IllegalArgumentException.class, () -> tokenizer.decodeBytes(new int[] {-1}));
-    assertThrows(IllegalArgumentException.class, () -> new StreamingDecoder().append(258));
+    assertThrows(IllegalArgumentException.class, () -> new ByteTokenizer().streaming().append(258));
   }
 
   @Test
   void streamingNeverSplitsACharacter() {
-    StreamingDecoder decoder = new StreamingDecoder();
+    StreamingDecoder decoder = new ByteTokenizer().streaming();
     int[] ids = tokenizer.encode("a\u00e9\u4e16\ud83d\ude00");
     String[] pieces = {"a", "", "\u00e9", "", "", "\u4e16", "", "", "", "\ud83d\ude00"};
     for (int i = 0; i < ids.length; i++) {
@@ -55,7 +55,7 @@ class ByteTokenizerTest {
 
   @Test
   void anUnfinishedCharacterIsReplacedAtTheEnd() {
-    StreamingDecoder decoder = new StreamingDecoder();
+    StreamingDecoder decoder = new ByteTokenizer().streaming();
     assertEquals("", decoder.append(0xE4 + 2));
     assertEquals("", decoder.append(0xB8 + 2));
     assertEquals("\ufffd", decoder.flush());
@@ -65,7 +65,7 @@ class ByteTokenizerTest {
 
   @Test
   void aReservedIdInsideACharacterIsSkipped() {
-    StreamingDecoder decoder = new StreamingDecoder();
+    StreamingDecoder decoder = new ByteTokenizer().streaming();
     decoder.append(0xC3 + 2);
     assertEquals("", decoder.append(1));
     assertEquals("\u00e9", decoder.append(0xA9 + 2));
@@ -79,7 +79,7 @@ class ByteTokenizerTest {
       'a', 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF1,
       0xF4, 0xF5, 0xFF
     };
-    StreamingDecoder decoder = new StreamingDecoder();
+    StreamingDecoder decoder = new ByteTokenizer().streaming();
     for (int round = 0; round < 5000; round++) {
       int[] ids = new int[random.nextInt(12)];
       StringBuilder streamed = new StringBuilder();

@@ -1,0 +1,27 @@
+package org.reformer4j.model.text;
+
+/** Text to ids and back. Used by many threads at once. */
+public interface Tokenizer {
+  /** Returns the number of ids; all are in 0..this - 1. */
+  int vocabularySize();
+
+  /**
+   * Encodes a text, without special tokens around it.
+   *
+   * @param text any text; half a surrogate pair becomes a question mark
+   * @return its ids
+   */
+  int[] encode(String text);
+
+  /**
+   * Decodes ids; special ones are skipped and bytes that are no UTF-8 become U+FFFD.
+   *
+   * @param ids ids of this tokenizer
+   * @return the text
+   * @throws IllegalArgumentException if an id is not in the vocabulary
+   */
+  String decode(int... ids);
+
+  /** Returns a decoder for ids that come one by one, with nothing pending. */
+  StreamingDecoder streaming();
+}

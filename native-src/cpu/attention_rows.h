@@ -170,7 +170,8 @@ static inline void drop_factors(float* to, int64_t pitch, DropoutFactors& dropou
     for (int64_t k = 0; k < keys; k += kLanes) {
       for (int64_t i = 0; i < kLanes; ++i) {
         const int64_t token = q + i < queries && tokens[q + i] >= 0 ? tokens[q + i] : 0;
-        const int64_t row = ((p.batch * a.heads + p.head) * a.rounds + round) * a.stride + token;
+        const int64_t row =
+            a.dropout.first_row + ((p.batch * a.heads + p.head) * a.rounds + round) * a.stride + token;
         store(rows + i * kLanes, load(dropout.from(row * window + from_key + k, kLanes)));
       }
       transpose_square(turned, kLanes, rows, kLanes);

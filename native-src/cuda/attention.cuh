@@ -113,14 +113,18 @@ __device__ __forceinline__ int64_t round_row(const Attention& a, const Places& p
   return ((static_cast<int64_t>(p.batch) * a.heads + p.head) * a.rounds + round) * a.stride + token;
 }
 
+// Index of the query's first element in the dropout mask.
+__device__ __forceinline__ int64_t mask_row(const Attention& a, const Places& p, int round, int query) {
+  return (a.dropout.first_row + round_row(a, p, round, query)) * (static_cast<int64_t>(a.chunk) * a.window_chunks);
+}
+
 // Factor of a dropped probability: query in its round, key at a place of the window.
 __device__ __forceinline__ float drop_factor(const Attention& a, const Places& p, int round,
                                              int query, int window_place) {
   if (a.dropout.threshold == 0) {
     return 1.0f;
   }
-  const int64_t window = static_cast<int64_t>(a.chunk) * a.window_chunks;
-  const int64_t element = round_row(a, p, round, query) * window + window_place;
+  const int64_t element = mask_row(a, p, round, query) + window_place;
   uint32_t words[4];
   philox_quad(words, a.dropout, element >> 2);
   const int which = static_cast<int>(element & 3);

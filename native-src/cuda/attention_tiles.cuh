@@ -137,13 +137,12 @@ __device__ __forceinline__ void put_rows(int fetched, const KeyRows& tokens, con
 template <int PAIRS>
 __device__ __forceinline__ uint32_t kept_bits(const Attention& a, const Places& p, Shared<int> queries,
                                               int first_row, int round, int place) {
-  const int64_t window = static_cast<int64_t>(a.chunk) * a.window_chunks;
   uint32_t bits = 0;
 #pragma unroll 1
   for (int i = 0; i < 2 * PAIRS; ++i) {
     const int query = queries[first_row + i / PAIRS * 8];
     // Even, so that both elements are of one quad.
-    const int64_t element = round_row(a, p, round, query) * window + place + i % PAIRS * 8;
+    const int64_t element = mask_row(a, p, round, query) + place + i % PAIRS * 8;
     uint32_t words[4];
     philox_quad(words, a.dropout, element >> 2);
     const bool second = (element & 2) != 0;

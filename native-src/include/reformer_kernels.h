@@ -270,7 +270,7 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // sequences int32 [2, B]: lengths, slots; key_mask int32 [B, T], 0 = masked, or null; head_mask [H] or null
 // tiles: the largest number of a sequence's chunks times 16-row tiles of a chunk
 // heads_per_group: heads that are taken at a time, 1..H; bounds the workspace and changes no bit
-// dropout of the probabilities; element (row of [B, H, R, T]) * chunk * window_chunks + place in the window
+// dropout of the probabilities; element (first_row + row of [B, H, R, T]) * chunk * window_chunks + place in the window
 #define RF_ATTENTION                                                                               \
   const void *queries, int64_t queries_stride, const void *keys, int64_t keys_stride,              \
       const void *values, int64_t values_stride, int input_type, const int32_t *order,             \

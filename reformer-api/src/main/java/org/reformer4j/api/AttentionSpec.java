@@ -12,8 +12,8 @@ import java.util.Objects;
  * @param chunksBefore chunks seen before the own one, cyclically
  * @param chunksAfter chunks seen after the own one, cyclically
  * @param causal whether a query sees only keys at its own and earlier positions
- * @param dropout of the probabilities; element ((b*H + h)*R + r)*T + position)*W + place in the
- *     window
+ * @param dropout of the probabilities; element (firstRow + ((b*H + h)*R + r)*T + position)*W +
+ *     place in the window
  */
 public record AttentionSpec(
     Sequences sequences,

@@ -8,8 +8,10 @@ import java.util.Objects;
  *
  * @param probability chance of an element to be zeroed, in [0, 1)
  * @param stream where the bits come from
+ * @param firstRow number of the first row that an operation sees, so that a block of rows gets its
+ *     part of the mask
  */
-public record Dropout(float probability, Philox.Stream stream) {
+public record Dropout(float probability, Philox.Stream stream, long firstRow) {
   /** No dropout at all. */
   public static final Dropout NONE =
       new Dropout(0f, new Philox.Stream(0, 0, 0, RandomPurpose.TOKEN_EMBEDDING));
@@ -21,6 +23,23 @@ public record Dropout(float probability, Philox.Stream stream) {
           "dropout probability must be in [0, 1), got " + probability);
     }
     Objects.requireNonNull(stream, "stream");
+    if (firstRow < 0) {
+      throw new IllegalArgumentException("firstRow must not be negative, got " + firstRow);
+    }
+  }
+
+  /** Makes the mask of all rows. */
+  public Dropout(float probability, Philox.Stream stream) {
+    this(probability, stream, 0);
+  }
+
+  /**
+   * Returns the part of this mask from a row on.
+   *
+   * @param row counted from {@link #firstRow}
+   */
+  public Dropout from(long row) {
+    return row == 0 ? this : new Dropout(probability, stream, firstRow + row);
   }
 
   /** Returns whether nothing is dropped. */

@@ -7,7 +7,7 @@ import java.util.Objects;
  *
  * @param activation between the two products
  * @param chunkRows rows computed at once; the hidden block is [chunkRows, F]. No effect on values
- * @param dropout of the hidden values before the activation; element row*F + column
+ * @param dropout of the hidden values before the activation; element (firstRow + row)*F + column
  */
 public record FeedForwardSpec(Activation activation, int chunkRows, Dropout dropout) {
   /** Checks the ranges. */

@@ -51,10 +51,9 @@ public interface Kernels {
    * Multiplies by a dropout mask in place; also its own backward pass.
    *
    * @param x [N, D]
-   * @param firstRow number of the first row, so that a chunk of rows gets its part of the mask
    * @param dropout the mask; element (firstRow + row)*D + column
    */
-  void dropout(Tensor x, long firstRow, Dropout dropout);
+  void dropout(Tensor x, Dropout dropout);
 
   /**
    * Token rows plus position rows (Hugging Face's ReformerEmbeddings).
@@ -130,7 +129,7 @@ public interface Kernels {
    * @param y [N, D], the branch's output
    * @param bias [D] or null
    * @param sign +1 or -1
-   * @param dropout of the branch's output; element row*D + column
+   * @param dropout of the branch's output; element (firstRow + row)*D + column
    * @throws BackendException not fatal, if a FIXED stream left its range; acc has been changed
    */
   void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout);
@@ -145,7 +144,7 @@ public interface Kernels {
    * @param y [N, D], the branch's output
    * @param bias [D] or null, added to y
    * @param sign +1 or -1
-   * @param dropout of the branch's output; element row*D + column
+   * @param dropout of the branch's output; element (firstRow + row)*D + column
    * @param gain [D]
    * @param normBias [D], of the norm
    * @param epsilon added to the variance
@@ -172,7 +171,7 @@ public interface Kernels {
    * @param y [N, D], the branch's output
    * @param bias [D] or null
    * @param dAcc [N, D]
-   * @param dropout of the branch's output; element row*D + column
+   * @param dropout of the branch's output; element (firstRow + row)*D + column
    * @throws BackendException as {@link #residual} does
    */
   void residualInverse(

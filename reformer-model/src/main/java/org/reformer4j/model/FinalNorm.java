@@ -35,7 +35,7 @@ final class FinalNorm {
     Tensor out = norm.forward(pass.backend(), scope, rows, DType.F32);
     Dropout dropout = dropout(pass);
     if (!dropout.isNone()) {
-      pass.backend().dropout(out, firstRow, dropout);
+      pass.backend().dropout(out, dropout.from(firstRow));
     }
     return out;
   }
@@ -43,7 +43,7 @@ final class FinalNorm {
   /** dRows = gradient through norm and dropout; dOut, of floats, is used up. */
   void backward(Tensor dRows, Tensor dOut, Tensor rows, long firstRow, Pass pass) {
     Backend backend = pass.backend();
-    backend.dropout(dOut, firstRow, dropout(pass));
+    backend.dropout(dOut, dropout(pass).from(firstRow));
     backend.fill(dRows, 0f);
     norm.backward(backend, dRows, dOut, rows);
   }

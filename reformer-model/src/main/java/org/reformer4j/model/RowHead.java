@@ -162,7 +162,7 @@ final class RowHead {
 
   private void normBackward(Tensor dRows, Tensor dHidden, Tensor rows, long first, Pass pass) {
     if (dropout > 0) {
-      pass.backend().dropout(dHidden, first, dropout(pass));
+      pass.backend().dropout(dHidden, dropout(pass).from(first));
     }
     norm.backward(dRows, dHidden, rows, first, pass);
   }
@@ -173,7 +173,7 @@ final class RowHead {
     }
     Tensor hidden = norm.floats(rows, from, scope, pass);
     if (dropout > 0) {
-      pass.backend().dropout(hidden, from, dropout(pass));
+      pass.backend().dropout(hidden, dropout(pass).from(from));
     }
     return hidden;
   }

@@ -122,7 +122,7 @@ final class SequenceClassificationHead implements Head {
       backend.biasGradient(outBias.gradient(), dLogits);
       Tensor dHidden = scope.allocate(DType.F32, batch.size(), config.hiddenSize());
       Projection.backward(backend, dHidden, 0f, dLogits, state.hidden, outWeight);
-      backend.dropout(dHidden, 0, dropout(RandomPurpose.HEAD_HIDDEN, pass));
+      backend.dropout(dHidden, dropout(RandomPurpose.HEAD_HIDDEN, pass));
       float[] slopes = backend.download(dHidden);
       for (int i = 0; i < slopes.length; i++) {
         slopes[i] *= 1 - state.tanh[i] * state.tanh[i];
@@ -131,7 +131,7 @@ final class SequenceClassificationHead implements Head {
       backend.biasGradient(denseBias.gradient(), dHidden);
       Tensor dInput = scope.allocate(DType.F32, batch.size(), streams.columns());
       Projection.backward(backend, dInput, 0f, dHidden, state.input, denseWeight);
-      backend.dropout(dInput, 0, dropout(RandomPurpose.HEAD_INPUT, pass));
+      backend.dropout(dInput, dropout(RandomPurpose.HEAD_INPUT, pass));
       pooled.backward(dStreams, dInput, streams, batch, pass);
       return loss;
     }
@@ -140,7 +140,7 @@ final class SequenceClassificationHead implements Head {
   private State forward(Tensor streams, Batch batch, TensorScope scope, Pass pass) {
     Backend backend = pass.backend();
     Tensor input = pooled.forward(streams, batch, scope, pass);
-    backend.dropout(input, 0, dropout(RandomPurpose.HEAD_INPUT, pass));
+    backend.dropout(input, dropout(RandomPurpose.HEAD_INPUT, pass));
     Tensor hidden = Projection.forward(backend, scope, input, denseWeight);
     backend.addBias(hidden, denseBias.value());
     float[] tanh = backend.download(hidden);
@@ -148,7 +148,7 @@ final class SequenceClassificationHead implements Head {
       tanh[i] = (float) StrictMath.tanh(tanh[i]);
     }
     backend.upload(hidden, tanh);
-    backend.dropout(hidden, 0, dropout(RandomPurpose.HEAD_HIDDEN, pass));
+    backend.dropout(hidden, dropout(RandomPurpose.HEAD_HIDDEN, pass));
     Tensor logits = Projection.forward(backend, scope, hidden, outWeight);
     backend.addBias(logits, outBias.value());
     return new State(input, tanh, hidden, backend.download(logits));

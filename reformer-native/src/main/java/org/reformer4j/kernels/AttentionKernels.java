@@ -142,7 +142,7 @@ final class AttentionKernels {
                 ResidualKernels.counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                0,
+                dropout.firstRow(),
                 workspace);
     device.check(in.op(), in.queries().toString(), status);
   }
@@ -235,7 +235,7 @@ final class AttentionKernels {
                 ResidualKernels.counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                0,
+                dropout.firstRow(),
                 workspace);
     device.check(in.op(), in.queries().toString(), status);
   }

@@ -50,7 +50,7 @@ final class CpuFeedForward implements FeedForwards {
                 ResidualKernels.counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                0,
+                dropout.firstRow(),
                 workspace);
     device.check("feedForward", x.toString(), status);
   }
@@ -119,7 +119,7 @@ final class CpuFeedForward implements FeedForwards {
                 ResidualKernels.counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                0,
+                dropout.firstRow(),
                 workspace);
     device.check("feedForwardBackward", x.toString(), status);
   }

@@ -78,7 +78,7 @@ final class EmbeddingKernels {
                   ResidualKernels.counter(dropout.stream()),
                   (int) dropout.threshold(),
                   dropout.scale(),
-                  0,
+                  dropout.firstRow(),
                   spec.rowsPerSequence(),
                   table.maskSize(),
                   table.maskStride()));
@@ -125,7 +125,7 @@ final class EmbeddingKernels {
                   ResidualKernels.counter(dropout.stream()),
                   (int) dropout.threshold(),
                   dropout.scale(),
-                  0,
+                  dropout.firstRow(),
                   spec.rowsPerSequence(),
                   table.maskSize(),
                   table.maskStride(),

@@ -146,7 +146,7 @@ final class FeedForwardKernels implements FeedForwards {
     Rows to = Rows.of(memory, hidden);
     Rows toSlope = slope == null ? Rows.NONE : Rows.of(memory, slope);
     Rows from = Rows.of(memory, sums);
-    Dropout dropout = spec.dropout();
+    Dropout dropout = spec.dropout().from(firstRow);
     int status =
         device
             .kernels()
@@ -168,7 +168,7 @@ final class FeedForwardKernels implements FeedForwards {
                 ResidualKernels.counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                firstRow);
+                dropout.firstRow());
     device.check(op, sums.toString(), status);
   }
 

@@ -261,8 +261,8 @@ final class KernelBackend implements Backend {
   }
 
   @Override
-  public void dropout(Tensor x, long firstRow, Dropout dropout) {
-    exclusive("dropout", () -> residuals.dropout(x, firstRow, dropout));
+  public void dropout(Tensor x, Dropout dropout) {
+    exclusive("dropout", () -> residuals.dropout(x, dropout));
   }
 
   @Override

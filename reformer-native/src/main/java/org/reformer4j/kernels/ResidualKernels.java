@@ -79,14 +79,14 @@ final class ResidualKernels {
   void residualBackward(Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
     String op = "residualBackward";
     device.arguments().residualBackward(dY, dBias, dAcc);
-    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout, 0);
+    backward(op, null, rows(dY), dBias, Rows.NONE, null, dAcc, rows(dAcc), dropout);
   }
 
   void residualInverse(
       Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
     String op = "residualInverse";
     device.arguments().residualInverse(acc, dY, dBias, y, bias, dAcc);
-    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout, 0);
+    backward(op, acc, rows(dY), dBias, rows(y), bias, dAcc, rows(dAcc), dropout);
   }
 
   /** x + bias is a residual step whose y is the same row everywhere. */
@@ -100,15 +100,15 @@ final class ResidualKernels {
   void biasGradient(Tensor dBias, Tensor dX) {
     String op = "biasGradient";
     KernelArguments.biasGradient(dBias, dX);
-    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE, 0);
+    backward(op, null, Rows.NONE, dBias, Rows.NONE, null, dX, rows(dX), Dropout.NONE);
   }
 
   /** Multiplying by the mask is the gradient of a residual step. */
-  void dropout(Tensor x, long firstRow, Dropout dropout) {
+  void dropout(Tensor x, Dropout dropout) {
     String op = "dropout";
     KernelArguments.dropout(x);
     if (!dropout.isNone()) {
-      backward(op, null, rows(x), null, Rows.NONE, null, x, rows(x), dropout, firstRow);
+      backward(op, null, rows(x), null, Rows.NONE, null, x, rows(x), dropout);
     }
   }
 
@@ -116,7 +116,7 @@ final class ResidualKernels {
   void round(Tensor target, Tensor source) {
     String op = "round";
     KernelArguments.round(target, source);
-    backward(op, null, rows(target), null, Rows.NONE, null, source, rows(source), Dropout.NONE, 0);
+    backward(op, null, rows(target), null, Rows.NONE, null, source, rows(source), Dropout.NONE);
   }
 
   private void forward(
@@ -157,7 +157,7 @@ final class ResidualKernels {
                 counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                0,
+                dropout.firstRow(),
                 y.address() == 0 ? 0 : range.flag(op, acc));
     device.check(op, acc.toString(), status);
   }
@@ -172,8 +172,7 @@ final class ResidualKernels {
       Tensor bias,
       Tensor shape,
       Rows dAcc,
-      Dropout dropout,
-      long firstRow) {
+      Dropout dropout) {
     Rows stream = acc == null ? Rows.NONE : rows(acc);
     long toBias = memory.addressOrNull(dBias);
     long workspace =
@@ -204,7 +203,7 @@ final class ResidualKernels {
                 counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-                firstRow,
+                dropout.firstRow(),
                 range.flag(op, acc),
                 workspace);
     device.check(op, shape.toString(), status);

@@ -350,7 +350,9 @@ final class ChunkedAttention {
     Dropout dropout = spec.dropout();
     int round = queryPlace[i] / placesPerRound;
     long query =
-        ((long) head.index() * rounds + round) * spec.sequences().stride() + queryPosition[i];
+        dropout.firstRow()
+            + ((long) head.index() * rounds + round) * spec.sequences().stride()
+            + queryPosition[i];
     dropout.factors(factors, 0, chunk * windowChunks, query * spec.windowLength());
   }
 }

@@ -164,8 +164,8 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public void dropout(Tensor x, long firstRow, Dropout dropout) {
-    exclusive("dropout", () -> Residual.dropout(workers, x, firstRow, dropout));
+  public void dropout(Tensor x, Dropout dropout) {
+    exclusive("dropout", () -> Residual.dropout(workers, x, dropout));
   }
 
   @Override

@@ -120,7 +120,7 @@ final class Residual {
   }
 
   static void gradient(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {
-    multiply(workers, dY, dAcc, 0, dropout);
+    multiply(workers, dY, dAcc, dropout);
     if (dBias != null) {
       biasGradient(workers, dBias, dY);
     }
@@ -160,15 +160,14 @@ final class Residual {
         });
   }
 
-  static void dropout(Workers workers, Tensor x, long firstRow, Dropout dropout) {
+  static void dropout(Workers workers, Tensor x, Dropout dropout) {
     KernelArguments.dropout(x);
     if (!dropout.isNone()) {
-      multiply(workers, x, x, firstRow, dropout);
+      multiply(workers, x, x, dropout);
     }
   }
 
-  private static void multiply(
-      Workers workers, Tensor out, Tensor x, long firstRow, Dropout dropout) {
+  private static void multiply(Workers workers, Tensor out, Tensor x, Dropout dropout) {
     FloatRows target = FloatRows.of(out);
     FloatRows source = FloatRows.of(x);
     int columns = target.columns;
@@ -178,7 +177,7 @@ final class Residual {
         (from, to) -> {
           float[] factors = new float[columns];
           for (int i = from; i < to; i++) {
-            factors(factors, dropout, firstRow + i, columns);
+            factors(factors, dropout, i, columns);
             int t = target.at(i);
             int s = source.at(i);
             for (int j = 0; j < columns; j++) {
@@ -193,7 +192,7 @@ final class Residual {
     if (dropout.isNone()) {
       java.util.Arrays.fill(factors, 0, columns, 1f);
     } else {
-      dropout.factors(factors, 0, columns, i * columns);
+      dropout.factors(factors, 0, columns, (dropout.firstRow() + i) * columns);
     }
   }
 

@@ -115,8 +115,8 @@ class CudaOperationsTest {
     same(DType.F32, d -> d.backend.residualBackward(d.x, null, d.x, Dropout.NONE));
     same(DType.F32, d -> d.backend.addBias(d.x, d.bias));
     same(DType.F32, d -> d.backend.biasGradient(d.sumA, d.x));
-    same(DType.F32, d -> d.backend.dropout(d.x, 0, DROPOUT));
-    same(DType.F32, d -> d.backend.dropout(d.x, 0, Dropout.NONE));
+    same(DType.F32, d -> d.backend.dropout(d.x, DROPOUT));
+    same(DType.F32, d -> d.backend.dropout(d.x, Dropout.NONE));
   }
 
   /** What a fixed-point stream takes back is what was there, bit for bit. */

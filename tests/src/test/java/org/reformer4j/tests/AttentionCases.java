@@ -39,7 +39,7 @@ final class AttentionCases {
               1,
               causal ? 0 : 1,
               causal,
-              KernelCases.mask(RandomPurpose.ATTENTION_PROBABILITIES));
+              KernelCases.mask(RandomPurpose.ATTENTION_PROBABILITIES).from(5));
       cases.addAll(List.of(lsh(spec), lshBackward(spec), local(spec), localBackward(spec)));
     }
     return cases;

@@ -153,7 +153,10 @@ final class AttentionOracle {
         for (int i = 0; i < chunk; i++) {
           int key = places.get(other * chunk + i);
           if (key >= 0 && visible(b, query, key)) {
-            long element = base * spec.windowLength() + (long) (w + before) * chunk + i;
+            long element =
+                (spec.dropout().firstRow() + base) * spec.windowLength()
+                    + (long) (w + before) * chunk
+                    + i;
             seen.get(query).add(new Seen(key, element));
           }
         }

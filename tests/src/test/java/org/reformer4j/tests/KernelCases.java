@@ -196,7 +196,7 @@ final class KernelCases {
   private static Case dropout() {
     return new KernelCases()
         .put(Role.CHANGED, "x", false, true, ROWS, WIDTH)
-        .call("dropout", "", (k, t) -> k.dropout(t[0], 5, mask(RandomPurpose.FINAL_HIDDEN)));
+        .call("dropout", "", (k, t) -> k.dropout(t[0], mask(RandomPurpose.FINAL_HIDDEN).from(5)));
   }
 
   private static Case sumOfSquares() {
@@ -243,7 +243,7 @@ final class KernelCases {
 
   /** Chunks of 16 do not divide the 74 rows. */
   static FeedForwardSpec spec(Activation activation) {
-    return new FeedForwardSpec(activation, 16, mask(RandomPurpose.FEED_FORWARD_HIDDEN));
+    return new FeedForwardSpec(activation, 16, mask(RandomPurpose.FEED_FORWARD_HIDDEN).from(2));
   }
 
   private static Case feedForward(Activation activation) {

@@ -77,7 +77,7 @@ final class KernelFormulas {
     Dropout dropout = KernelCases.mask(RandomPurpose.ATTENTION_OUTPUT);
     double[] out = acc.clone();
     for (int i = 0; i < out.length; i++) {
-      out[i] -= factor(dropout, i) * (y[i] + bias[i % WIDTH]);
+      out[i] -= factor(dropout, 3 * WIDTH + i) * (y[i] + bias[i % WIDTH]);
     }
     return out;
   }
@@ -115,7 +115,7 @@ final class KernelFormulas {
         for (int j = 0; j < WIDTH; j++) {
           u += x[i * WIDTH + j] * in.get("w1")[f * WIDTH + j];
         }
-        double a = activate(activation, u * factor(dropout, (long) i * inner + f));
+        double a = activate(activation, u * factor(dropout, (2L + i) * inner + f));
         for (int j = 0; j < WIDTH; j++) {
           out[i * WIDTH + j] += a * in.get("w2")[j * inner + f];
         }

@@ -175,12 +175,12 @@ class KernelGradientTest {
     op.forward =
         () -> {
           op.backend.copy(op.out, x);
-          op.backend.dropout(op.out, 5, dropout);
+          op.backend.dropout(op.out, dropout.from(5));
         };
     op.backward =
         () -> {
           op.backend.copy(op.d("x"), op.dOut);
-          op.backend.dropout(op.d("x"), 5, dropout);
+          op.backend.dropout(op.d("x"), dropout.from(5));
         };
   }
 

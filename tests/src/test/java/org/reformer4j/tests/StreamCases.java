@@ -12,7 +12,7 @@ import org.reformer4j.tests.KernelCases.Role;
 final class StreamCases {
   private static final int ROWS = 74;
   private static final int WIDTH = 10;
-  private static final Dropout DROPOUT = KernelCases.mask(RandomPurpose.ATTENTION_OUTPUT);
+  private static final Dropout DROPOUT = KernelCases.mask(RandomPurpose.ATTENTION_OUTPUT).from(3);
 
   private StreamCases() {}
 

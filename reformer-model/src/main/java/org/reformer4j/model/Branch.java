@@ -7,8 +7,8 @@ import org.reformer4j.api.Tensor;
  * pass needs is returned and handed back.
  *
  * <p>f sees its input only normalised, and the stream that it changes is the input of the branch
- * that comes next, in either direction. So each branch gets its normalised input in a buffer and
- * leaves there that of the next one, which it can compute while it has the stream at hand.
+ * that comes next, in either direction. So each branch gets its normalised input and leaves that of
+ * the next one, which it can compute while it has the stream at hand; see {@link NormalRows}.
  */
 interface Branch {
   /**
@@ -35,31 +35,30 @@ interface Branch {
    * acc += f(ctx).
    *
    * @param acc [N, D]
-   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
-   * @param next norm of the branch that reads acc, or null for none; then normal means nothing
+   * @param normal {@link #norm} of ctx; {@code next} of acc is left there
+   * @param next norm of the branch that reads acc, or null for none
    * @param pass the pass
    * @return what {@link #inverse} and {@link #backward} need and the pass's plan keeps, in the
    *     pass's scope
    */
-  Saved forward(Tensor acc, Tensor normal, Norm next, Pass pass);
+  Saved forward(Tensor acc, NormalRows normal, Norm next, Pass pass);
 
   /**
    * acc -= f(ctx).
    *
    * @param acc [N, D]
-   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param normal {@link #norm} of ctx; {@code next} of acc is left there
    * @param next norm of the branch that reads acc, or null for none
    * @param saved what forward returned
    * @param pass the pass
    */
-  void inverse(Tensor acc, Tensor normal, Norm next, Saved saved, Pass pass);
+  void inverse(Tensor acc, NormalRows normal, Norm next, Saved saved, Pass pass);
 
   /**
    * acc -= f(ctx), dCtx += gradient through f, parameter gradients += ...; f is recomputed once.
    *
    * @param acc [N, D]
-   * @param ctx [N, D], as in the forward pass
-   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param normal {@link #norm} of ctx; {@code next} of acc is left there
    * @param next norm of the branch that reads acc, or null for none
    * @param dAcc [N, D], gradient of acc; stays what it is
    * @param dCtx += [N, D]
@@ -67,23 +66,16 @@ interface Branch {
    * @param pass the pass
    */
   void backward(
-      Tensor acc,
-      Tensor ctx,
-      Tensor normal,
-      Norm next,
-      Tensor dAcc,
-      Tensor dCtx,
-      Saved saved,
-      Pass pass);
+      Tensor acc, NormalRows normal, Norm next, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass);
 
   /**
    * acc += f(ctx) for one more token of each sequence.
    *
    * @param acc [B, D]
-   * @param normal [B, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param normal {@link #norm} of ctx; {@code next} of acc is left there
    * @param next norm of the branch that reads acc, or null for none
    * @param cache what the branch remembers of the tokens before; gets the new ones
    * @param pass the pass, of B sequences of one token
    */
-  void decode(Tensor acc, Tensor normal, Norm next, DecodeCache cache, Pass pass);
+  void decode(Tensor acc, NormalRows normal, Norm next, DecodeCache cache, Pass pass);
 }

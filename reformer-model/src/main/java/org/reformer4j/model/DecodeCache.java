@@ -160,6 +160,7 @@ public final class DecodeCache implements AutoCloseable {
         options.seed(),
         options.step(),
         MemoryPlan.NOTHING,
+        Pass.Pieces.DEFAULT,
         Trace.NONE);
   }
 

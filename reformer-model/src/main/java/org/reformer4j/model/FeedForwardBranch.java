@@ -7,6 +7,7 @@ import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
+import org.reformer4j.model.Pass.Block;
 
 /** f(ctx) = dropout(act(dropout(n W1^T + b1)) W2^T + b2), n = LayerNorm(ctx), in chunks of rows. */
 final class FeedForwardBranch implements Branch {
@@ -40,73 +41,74 @@ final class FeedForwardBranch implements Branch {
   }
 
   @Override
-  public Saved forward(Tensor acc, Tensor normal, Norm next, Pass pass) {
+  public Saved forward(Tensor acc, NormalRows normal, Norm next, Pass pass) {
+    boolean keeps = pass.memory().keepsFeedForward(layer);
+    Tensor kept =
+        keeps ? pass.scope().allocate(pass.activations(), acc.rows(), acc.columns()) : null;
+    step(acc, kept, false, normal, next, 1, pass);
+    return keeps ? Saved.addend(kept) : Saved.NOTHING;
+  }
+
+  @Override
+  public void inverse(Tensor acc, NormalRows normal, Norm next, Saved saved, Pass pass) {
+    step(acc, saved.addend(), true, normal, next, -1, pass);
+  }
+
+  /** acc += sign * f, with all results in {@code y}, which has them or gets them; or nowhere. */
+  private void step(
+      Tensor acc, Tensor y, boolean known, NormalRows normal, Norm next, int sign, Pass pass) {
     try (TensorScope scope = pass.backend().scope("feed-forward")) {
-      boolean keeps = pass.memory().keepsFeedForward(layer);
-      Tensor y = result(normal, keeps ? pass.scope() : scope, pass);
-      step(acc, y, normal, next, 1, pass);
-      return keeps ? Saved.addend(y) : Saved.NOTHING;
+      Tensor buffer = y == null ? pass.block(scope, acc.columns()) : null;
+      for (Block block : pass.blocks()) {
+        Tensor part = y == null ? buffer.rows(0, block.count()) : block.of(y);
+        if (y == null || !known) {
+          Tensor x = normal.of(block);
+          DType type = x.type();
+          pass.backend()
+              .feedForward(part, x, w1.value(type), b1.value(), w2.value(type), spec(block, pass));
+        }
+        normal.residual(next, block.of(acc), part, b2.value(), sign, dropout(block, pass));
+      }
     }
   }
 
   @Override
-  public void inverse(Tensor acc, Tensor normal, Norm next, Saved saved, Pass pass) {
-    try (TensorScope scope = pass.backend().scope("feed-forward")) {
-      Tensor y = saved.addend() != null ? saved.addend() : result(normal, scope, pass);
-      step(acc, y, normal, next, -1, pass);
-    }
-  }
-
-  private void step(Tensor acc, Tensor y, Tensor normal, Norm next, int sign, Pass pass) {
-    Norm.residual(pass.backend(), next, normal, acc, y, b2.value(), sign, dropout(pass));
-  }
-
-  /** Returns the result before bias and dropout. */
-  private Tensor result(Tensor normal, TensorScope scope, Pass pass) {
-    Tensor y = scope.allocate(normal.type(), normal.rows(), normal.columns());
-    DType type = normal.type();
-    pass.backend().feedForward(y, normal, w1.value(type), b1.value(), w2.value(type), spec(pass));
-    return y;
-  }
-
-  @Override
-  public void decode(Tensor acc, Tensor normal, Norm next, DecodeCache cache, Pass pass) {
+  public void decode(Tensor acc, NormalRows normal, Norm next, DecodeCache cache, Pass pass) {
     // Tokens do not see each other here.
     forward(acc, normal, next, pass);
   }
 
   @Override
   public void backward(
-      Tensor acc,
-      Tensor ctx,
-      Tensor normal,
-      Norm next,
-      Tensor dAcc,
-      Tensor dCtx,
-      Saved saved,
-      Pass pass) {
+      Tensor acc, NormalRows normal, Norm next, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass) {
     Backend backend = pass.backend();
+    boolean kept = saved.addend() != null;
     try (TensorScope scope = backend.scope("feed-forward-backward")) {
-      DType type = normal.type();
-      Tensor dY = scope.allocate(type, ctx.rows(), ctx.columns());
-      boolean kept = saved.addend() != null;
-      Tensor y = kept ? saved.addend() : scope.allocate(type, ctx.rows(), ctx.columns());
-      Tensor dNormal = scope.allocate(type, ctx.rows(), ctx.columns());
-      backend.residualBackward(dY, b2.gradient(), dAcc, dropout(pass));
-      backend.feedForwardBackward(
-          kept ? null : y,
-          dNormal,
-          w1.gradient(),
-          b1.gradient(),
-          w2.gradient(),
-          dY,
-          normal,
-          w1.value(type),
-          b1.value(),
-          w2.value(type),
-          spec(pass));
-      step(acc, y, normal, next, -1, pass);
-      norm.backward(backend, dCtx, dNormal, ctx);
+      Tensor dResult = pass.block(scope, acc.columns());
+      Tensor result = kept ? null : pass.block(scope, acc.columns());
+      Tensor dInput = pass.block(scope, acc.columns());
+      for (Block block : pass.blocks()) {
+        Tensor x = normal.of(block);
+        DType type = x.type();
+        Tensor dY = dResult.rows(0, block.count());
+        Tensor y = kept ? block.of(saved.addend()) : result.rows(0, block.count());
+        Tensor dX = dInput.rows(0, block.count());
+        backend.residualBackward(dY, b2.gradient(), block.of(dAcc), dropout(block, pass));
+        backend.feedForwardBackward(
+            kept ? null : y,
+            dX,
+            w1.gradient(),
+            b1.gradient(),
+            w2.gradient(),
+            dY,
+            x,
+            w1.value(type),
+            b1.value(),
+            w2.value(type),
+            spec(block, pass));
+        normal.residual(next, block.of(acc), y, b2.value(), -1, dropout(block, pass));
+        normal.backward(dCtx, dX, block);
+      }
     }
   }
 
@@ -116,14 +118,18 @@ final class FeedForwardBranch implements Branch {
     return chunk == 0 ? DEFAULT_CHUNK_ROWS : chunk;
   }
 
-  private FeedForwardSpec spec(Pass pass) {
+  private FeedForwardSpec spec(Block block, Pass pass) {
     return new FeedForwardSpec(
         config.hiddenAct(),
         chunkRows(config),
-        pass.dropout(config.hiddenDropoutProb(), layer, RandomPurpose.FEED_FORWARD_HIDDEN));
+        dropout(RandomPurpose.FEED_FORWARD_HIDDEN, block, pass));
   }
 
-  private Dropout dropout(Pass pass) {
-    return pass.dropout(config.hiddenDropoutProb(), layer, RandomPurpose.FEED_FORWARD_OUTPUT);
+  private Dropout dropout(Block block, Pass pass) {
+    return dropout(RandomPurpose.FEED_FORWARD_OUTPUT, block, pass);
+  }
+
+  private Dropout dropout(RandomPurpose purpose, Block block, Pass pass) {
+    return pass.dropout(config.hiddenDropoutProb(), layer, purpose).from(block.from());
   }
 }

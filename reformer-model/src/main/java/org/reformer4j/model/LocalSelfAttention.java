@@ -1,7 +1,7 @@
 package org.reformer4j.model;
 
+import java.util.List;
 import org.reformer4j.api.AttentionSpec;
-import org.reformer4j.api.Backend;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -25,73 +25,76 @@ final class LocalSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Attended forward(Tensor x, Tensor order, Room room, Pass pass) {
-    AttentionSpec spec = spec(pass);
-    Tensor out = room.out().allocate(pass.activations(), pass.rows(), spec.width());
-    Tensor lse = Projection.logSumExp(room.out(), spec);
-    Attended attended = project(x, out, lse, room.projections(), pass);
+  public List<Parameter> projections() {
+    return List.of(query, key, value);
+  }
+
+  @Override
+  public boolean sorts(Pass pass) {
+    return false;
+  }
+
+  @Override
+  public Tensor order(Projected projected, TensorScope scope, Pass pass) {
+    throw new IllegalStateException("local attention keeps the order of the tokens");
+  }
+
+  @Override
+  public void attend(Attended to, Projected projected, Tensor order, Heads heads, Pass pass) {
     pass.backend()
         .localAttention(
-            out,
-            lse,
-            attended.first(),
-            attended.second(),
-            attended.values(),
+            to.out(),
+            to.lse(),
+            projected.first(),
+            projected.second(),
+            projected.values(),
             pass.keyMask(),
-            pass.headMask(),
-            spec);
-    return attended;
+            heads.mask(pass.headMask()),
+            heads.of(spec(pass), 1));
   }
 
   @Override
-  public Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass) {
-    return project(x, saved.out(), saved.lse(), scope, pass);
-  }
-
-  private Attended project(Tensor x, Tensor out, Tensor lse, TensorScope scope, Pass pass) {
-    Tensor queries = Projection.forward(pass.backend(), scope, x, query);
-    Tensor keys = Projection.forward(pass.backend(), scope, x, key);
-    Tensor values = Projection.forward(pass.backend(), scope, x, value);
-    return new Attended(out, lse, queries, keys, values, null);
-  }
-
-  @Override
-  public void backward(
-      Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass) {
-    Backend backend = pass.backend();
-    AttentionSpec spec = spec(pass);
-    Tensor dQueries = scope.allocate(dOut.type(), pass.rows(), spec.width());
-    Tensor dKeys = scope.allocate(dOut.type(), pass.rows(), spec.width());
-    Tensor dValues = scope.allocate(dOut.type(), pass.rows(), spec.width());
-    backend.localAttentionBackward(
-        dQueries,
-        dKeys,
-        dValues,
-        dOut,
-        attended.out(),
-        attended.lse(),
-        attended.first(),
-        attended.second(),
-        attended.values(),
-        pass.keyMask(),
-        pass.headMask(),
-        spec);
-    Projection.backward(backend, dX, 0f, dQueries, x, query);
-    Projection.backward(backend, dX, 1f, dKeys, x, key);
-    Projection.backward(backend, dX, 1f, dValues, x, value);
+  public Projected backward(
+      Tensor dOut,
+      Attended attended,
+      Projected projected,
+      Tensor order,
+      Heads heads,
+      TensorScope scope,
+      Pass pass) {
+    Tensor dQueries = scope.allocate(dOut.type(), dOut.rows(), dOut.columns());
+    Tensor dKeys = scope.allocate(dOut.type(), dOut.rows(), dOut.columns());
+    Tensor dValues = scope.allocate(dOut.type(), dOut.rows(), dOut.columns());
+    pass.backend()
+        .localAttentionBackward(
+            dQueries,
+            dKeys,
+            dValues,
+            dOut,
+            attended.out(),
+            attended.lse(),
+            projected.first(),
+            projected.second(),
+            projected.values(),
+            pass.keyMask(),
+            heads.mask(pass.headMask()),
+            heads.of(spec(pass), 1));
+    return new Projected(dQueries, dKeys, dValues);
   }
 
   @Override
   public Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass) {
-    Attended projected = project(x, null, null, scope, pass);
+    Tensor queries = Projection.forward(pass.backend(), scope, x, query);
+    Tensor keys = Projection.forward(pass.backend(), scope, x, key);
+    Tensor values = Projection.forward(pass.backend(), scope, x, value);
     CachedRows rows = cache.layer(layer).rows();
-    rows.append(projected.second(), projected.values(), cache.lengths());
+    rows.append(keys, values, cache.lengths());
     RowLists lists = new RowLists(cache, rows, config.numAttentionHeads(), 1);
     for (int b = 0; b < cache.batch(); b++) {
       int length = cache.length(b);
       lists.setRange(b, windowStart(config, length), length + 1);
     }
-    return lists.attend(projected.first(), false, scope, pass);
+    return lists.attend(queries, false, scope, pass);
   }
 
   /** Returns the first position that the token at a position sees. */
@@ -100,7 +103,8 @@ final class LocalSelfAttention implements SelfAttention {
     return Math.max(0, (position / chunk - config.localNumChunksBefore()) * chunk);
   }
 
-  private AttentionSpec spec(Pass pass) {
+  @Override
+  public AttentionSpec spec(Pass pass) {
     return new AttentionSpec(
         pass.sequences(),
         config.numAttentionHeads(),

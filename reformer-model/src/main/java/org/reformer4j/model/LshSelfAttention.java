@@ -1,5 +1,6 @@
 package org.reformer4j.model;
 
+import java.util.List;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
@@ -27,29 +28,18 @@ final class LshSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Attended forward(Tensor x, Tensor given, Room room, Pass pass) {
-    Backend backend = pass.backend();
-    AttentionSpec spec = spec(pass);
-    Tensor queryKeys = Projection.forward(backend, room.projections(), x, queryKey);
-    Tensor values = Projection.forward(backend, room.projections(), x, value);
-    Tensor order =
-        given != null || spec.allShort() ? given : sort(queryKeys, room.order(), spec, pass);
-    Tensor out = room.out().allocate(pass.activations(), pass.rows(), spec.width());
-    Tensor lse = Projection.logSumExp(room.out(), spec);
-    backend.lshAttention(
-        out, lse, queryKeys, values, order, pass.keyMask(), pass.headMask(), spec, pass.hash());
-    return new Attended(out, lse, queryKeys, null, values, order);
+  public List<Parameter> projections() {
+    return List.of(queryKey, value);
   }
 
   @Override
-  public Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass) {
-    Tensor queryKeys = Projection.forward(pass.backend(), scope, x, queryKey);
-    Tensor values = Projection.forward(pass.backend(), scope, x, value);
-    return new Attended(saved.out(), saved.lse(), queryKeys, null, values, saved.order());
+  public boolean sorts(Pass pass) {
+    return !spec(pass).allShort();
   }
 
-  /** Hashes and returns the positions by bucket. */
-  private Tensor sort(Tensor queryKeys, TensorScope scope, AttentionSpec spec, Pass pass) {
+  @Override
+  public Tensor order(Projected projected, TensorScope scope, Pass pass) {
+    AttentionSpec spec = spec(pass);
     Backend backend = pass.backend();
     HashSpec hash = pass.hash();
     Sequences sequences = spec.sequences();
@@ -61,7 +51,7 @@ final class LshSelfAttention implements SelfAttention {
               DType.F32, spec.heads(), spec.headSize(), hash.rounds() * hash.rotationColumns());
       backend.upload(rotations, pass.rotations().draw(layer, spec.heads(), spec.headSize(), hash));
       Tensor buckets = scratch.allocate(DType.I32, shape);
-      backend.lshBuckets(buckets, queryKeys, rotations, pass.keyMask(), spec, hash);
+      backend.lshBuckets(buckets, projected.first(), rotations, pass.keyMask(), spec, hash);
       pass.trace().buckets(layer, buckets, hash);
       backend.lshSort(order, buckets, sequences, hash);
     }
@@ -69,27 +59,46 @@ final class LshSelfAttention implements SelfAttention {
   }
 
   @Override
-  public void backward(
-      Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass) {
-    Backend backend = pass.backend();
-    AttentionSpec spec = spec(pass);
-    Tensor dQueryKeys = scope.allocate(dOut.type(), pass.rows(), spec.width());
-    Tensor dValues = scope.allocate(dOut.type(), pass.rows(), spec.width());
-    backend.lshAttentionBackward(
-        dQueryKeys,
-        dValues,
-        dOut,
-        attended.out(),
-        attended.lse(),
-        attended.first(),
-        attended.values(),
-        attended.order(),
-        pass.keyMask(),
-        pass.headMask(),
-        spec,
-        pass.hash());
-    Projection.backward(backend, dX, 0f, dQueryKeys, x, queryKey);
-    Projection.backward(backend, dX, 1f, dValues, x, value);
+  public void attend(Attended to, Projected projected, Tensor order, Heads heads, Pass pass) {
+    pass.backend()
+        .lshAttention(
+            to.out(),
+            to.lse(),
+            projected.first(),
+            projected.values(),
+            heads.of(order),
+            pass.keyMask(),
+            heads.mask(pass.headMask()),
+            heads.of(spec(pass), pass.hash().rounds()),
+            pass.hash());
+  }
+
+  @Override
+  public Projected backward(
+      Tensor dOut,
+      Attended attended,
+      Projected projected,
+      Tensor order,
+      Heads heads,
+      TensorScope scope,
+      Pass pass) {
+    Tensor dQueryKeys = scope.allocate(dOut.type(), dOut.rows(), dOut.columns());
+    Tensor dValues = scope.allocate(dOut.type(), dOut.rows(), dOut.columns());
+    pass.backend()
+        .lshAttentionBackward(
+            dQueryKeys,
+            dValues,
+            dOut,
+            attended.out(),
+            attended.lse(),
+            projected.first(),
+            projected.values(),
+            heads.of(order),
+            pass.keyMask(),
+            heads.mask(pass.headMask()),
+            heads.of(spec(pass), pass.hash().rounds()),
+            pass.hash());
+    return new Projected(dQueryKeys, null, dValues);
   }
 
   @Override
@@ -119,7 +128,8 @@ final class LshSelfAttention implements SelfAttention {
     return out;
   }
 
-  private AttentionSpec spec(Pass pass) {
+  @Override
+  public AttentionSpec spec(Pass pass) {
     return new AttentionSpec(
         pass.sequences(),
         config.numAttentionHeads(),

@@ -5,6 +5,7 @@ import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.model.Pass.Pieces;
 
 /** What each layer of a pass keeps for its backward pass. */
 final class MemoryPlan {
@@ -72,6 +73,11 @@ final class MemoryPlan {
         && (stream.type() != DType.FIXED || keeps(layer, MemoryPolicy.KEEP_ORDER));
   }
 
+  /** Returns whether a layer keeps nothing that it can do without. */
+  boolean takesLeast(int layer) {
+    return levels != null && levels[layer] == MemoryPolicy.RECOMPUTE;
+  }
+
   boolean keepsFeedForward(int layer) {
     return keeps(layer, MemoryPolicy.KEEP_FEED_FORWARD);
   }
@@ -130,9 +136,12 @@ final class MemoryPlan {
      * Returns what a step needs besides parameters, gradients and what is kept: the streams and
      * their gradients, the largest branch or chunk of the head, and what a device needs for the
      * rounds of attention.
+     *
+     * @param least whether all layers keep nothing, so that heads are taken in groups
      */
-    long step() {
+    long step(boolean least) {
       long rows = sequences.rows();
+      long block = Math.min(rows, Pieces.DEFAULT.rows());
       long d = config.hiddenSize();
       long w = config.allHeadSize();
       long v = config.vocabSize();
@@ -142,11 +151,16 @@ final class MemoryPlan {
       long e = activations.bytes();
       // Streams, gradients; ids, positions, targets, mask; head mask.
       long constant = Float.BYTES * (rows * (4 * d + 4) + heads);
-      // Norm and result; projections, output and all their gradients.
-      long attention = rows * (e * (2 * d + 8 * w) + Float.BYTES * heads);
+      // Norm and result; output; projections, and the gradients of all of them.
+      long group = w;
+      if (least && sequences.batch() == 1) {
+        long size = config.attentionHeadSize();
+        group = Math.max(1, Math.min(heads, Pieces.DEFAULT.headBytes() / (rows * size * e))) * size;
+      }
+      long attention = block * e * 2 * d + rows * (e * (w + 7 * group) + Float.BYTES * heads);
       long sorting = Float.BYTES * (rows * heads * rounds + w * rounds * hash.rotationColumns());
       long chunk = Math.min(FeedForwardBranch.chunkRows(config), rows);
-      long feedForward = rows * e * 4 * d + chunk * Float.BYTES * 3 * f;
+      long feedForward = block * e * 4 * d + chunk * Float.BYTES * 3 * f;
       long head =
           Float.BYTES
               * (Math.min(RowHead.BLOCK_ROWS, rows) * 2 * d

@@ -46,6 +46,7 @@ public final class ModelOutline {
     KeptBytes size =
         new KeptBytes(
             config, Sequences.of(length, lengths, slots), hash, DType.F32, precision.activations());
-    return size.step() + MemoryPlan.uniform(config.numHiddenLayers(), policy).bytes(size);
+    return size.step(policy == MemoryPolicy.RECOMPUTE)
+        + MemoryPlan.uniform(config.numHiddenLayers(), policy).bytes(size);
   }
 }

@@ -1,5 +1,7 @@
 package org.reformer4j.model;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
@@ -26,6 +28,7 @@ import org.reformer4j.api.TensorScope;
  * @param seed seed of the run
  * @param step number of the pass within the run; with the seed it fixes all dropout
  * @param memory what the layers keep for the backward pass
+ * @param pieces how much of a long pass is taken at once
  * @param trace who watches
  */
 public record Pass(
@@ -41,7 +44,40 @@ public record Pass(
     long seed,
     long step,
     MemoryPlan memory,
+    Pieces pieces,
     Trace trace) {
+  /**
+   * How much of a long pass its branches take at once, which bounds what lives beside the streams.
+   * Where it cuts, sums over rows or heads are rounded in other places; nothing else depends on it.
+   *
+   * @param rows rows of a block, in everything that treats rows alike
+   * @param headBytes most bytes of a projection in a backward pass that keeps nothing; where there
+   *     would be more, heads are taken in groups and projected twice
+   */
+  record Pieces(long rows, long headBytes) {
+    static final Pieces DEFAULT = new Pieces(1 << 16, 128L << 20);
+
+    Pieces {
+      if (rows < 1 || headBytes < 1) {
+        throw new IllegalArgumentException(
+            "pieces must be positive, got " + rows + ", " + headBytes);
+      }
+    }
+  }
+
+  /**
+   * Some rows of a pass.
+   *
+   * @param from the first
+   * @param count how many
+   */
+  record Block(long from, long count) {
+    /** Returns these rows of a tensor that has all. */
+    Tensor of(Tensor all) {
+      return all.rows(from, count);
+    }
+  }
+
   /** Checks that nothing needed is missing. */
   public Pass {
     Objects.requireNonNull(backend, "backend");
@@ -51,6 +87,7 @@ public record Pass(
     Objects.requireNonNull(hash, "hash");
     Objects.requireNonNull(rotations, "rotations");
     Objects.requireNonNull(memory, "memory");
+    Objects.requireNonNull(pieces, "pieces");
     Objects.requireNonNull(trace, "trace");
   }
 
@@ -80,6 +117,25 @@ public record Pass(
     Tensor rounded = scope.allocate(activations, floats.rows(), floats.columns());
     backend.round(rounded, floats);
     return rounded;
+  }
+
+  /** Returns the rows block by block. */
+  List<Block> blocks() {
+    List<Block> blocks = new ArrayList<>();
+    for (long from = 0; from < rows(); from += pieces.rows()) {
+      blocks.add(new Block(from, Math.min(pieces.rows(), rows() - from)));
+    }
+    return blocks;
+  }
+
+  /** Returns room for a block of activations. */
+  Tensor block(TensorScope scope, long columns) {
+    return scope.allocate(activations, Math.min(rows(), pieces.rows()), columns);
+  }
+
+  /** Returns whether all rows are one block. */
+  boolean whole() {
+    return rows() <= pieces.rows();
   }
 
   /** Returns N, the rows of the batch. */

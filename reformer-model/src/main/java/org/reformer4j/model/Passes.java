@@ -8,6 +8,7 @@ import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.MemoryPlan.KeptBytes;
+import org.reformer4j.model.Pass.Pieces;
 
 /** Begins a pass: checks a batch against the config and applies the padding rule. */
 final class Passes {
@@ -53,6 +54,7 @@ final class Passes {
         options.seed(),
         options.step(),
         memory,
+        Pieces.DEFAULT,
         options.trace());
   }
 
@@ -81,7 +83,7 @@ final class Passes {
     if (options.memoryBytes().isEmpty() && available == Long.MAX_VALUE) {
       return MemoryPlan.uniform(config.numHiddenLayers(), MemoryPolicy.RECOMPUTE);
     }
-    return MemoryPlan.within(size, options.memoryBytes().orElse(available - size.step()));
+    return MemoryPlan.within(size, options.memoryBytes().orElse(available - size.step(false)));
   }
 
   /**

@@ -50,12 +50,13 @@ final class ReversibleStack {
   Branch.Saved[] forward(Tensor x1, Tensor x2, Pass pass) {
     Branch.Saved[] saved = new Branch.Saved[branches.size()];
     try (TensorScope scope = pass.backend().scope("stack")) {
-      Tensor normal = first(0, x1, x2, scope, pass);
+      NormalRows normal = first(0, x1, x2, scope, pass);
       for (int i = 0; i < saved.length; i++) {
         if (i % 2 == 0) {
           pass.trace().layerInput(i / 2, x1, x2);
         }
         saved[i] = branches.get(i).forward(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), pass);
+        normal = normal.then(norm(i + 1), i % 2 == 0 ? x1 : x2);
       }
     }
     pass.trace().layerInput(saved.length / 2, x1, x2);
@@ -70,9 +71,10 @@ final class ReversibleStack {
    */
   void decode(Tensor x1, Tensor x2, DecodeCache cache, Pass pass) {
     try (TensorScope scope = pass.backend().scope("stack")) {
-      Tensor normal = first(0, x1, x2, scope, pass);
+      NormalRows normal = first(0, x1, x2, scope, pass);
       for (int i = 0; i < branches.size(); i++) {
         branches.get(i).decode(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), cache, pass);
+        normal = normal.then(norm(i + 1), i % 2 == 0 ? x1 : x2);
       }
     }
   }
@@ -80,9 +82,10 @@ final class ReversibleStack {
   /** Turns the outputs of the last layer back into the inputs of the first. */
   void inverse(Tensor x1, Tensor x2, Branch.Saved[] saved, Pass pass) {
     try (TensorScope scope = pass.backend().scope("stack")) {
-      Tensor normal = first(saved.length - 1, x1, x2, scope, pass);
+      NormalRows normal = first(saved.length - 1, x1, x2, scope, pass);
       for (int i = saved.length - 1; i >= 0; i--) {
         branches.get(i).inverse(i % 2 == 0 ? x1 : x2, normal, norm(i - 1), saved[i], pass);
+        normal = normal.then(norm(i - 1), i % 2 == 0 ? x1 : x2);
       }
     }
   }
@@ -97,22 +100,23 @@ final class ReversibleStack {
    */
   void backward(Tensor x1, Tensor x2, Tensor dX1, Tensor dX2, Branch.Saved[] saved, Pass pass) {
     try (TensorScope scope = pass.backend().scope("stack")) {
-      Tensor normal = first(saved.length - 1, x1, x2, scope, pass);
+      NormalRows normal = first(saved.length - 1, x1, x2, scope, pass);
       for (int i = saved.length - 1; i >= 0; i--) {
         Branch branch = branches.get(i);
         if (i % 2 == 0) {
-          branch.backward(x1, x2, normal, norm(i - 1), dX1, dX2, saved[i], pass);
+          branch.backward(x1, normal, norm(i - 1), dX1, dX2, saved[i], pass);
           pass.trace().rebuilt(i / 2, x1, x2, dX1, dX2);
         } else {
-          branch.backward(x2, x1, normal, norm(i - 1), dX2, dX1, saved[i], pass);
+          branch.backward(x2, normal, norm(i - 1), dX2, dX1, saved[i], pass);
         }
+        normal = normal.then(norm(i - 1), i % 2 == 0 ? x1 : x2);
       }
     }
   }
 
   /** Returns the normalised input of the branch that comes first. */
-  private Tensor first(int i, Tensor x1, Tensor x2, TensorScope scope, Pass pass) {
-    return norm(i).forward(pass.backend(), scope, i % 2 == 0 ? x2 : x1, pass.activations());
+  private NormalRows first(int i, Tensor x1, Tensor x2, TensorScope scope, Pass pass) {
+    return NormalRows.first(pass, scope, norm(i), i % 2 == 0 ? x2 : x1);
   }
 
   /** Returns the norm of a branch's input, null where there is no such branch. */

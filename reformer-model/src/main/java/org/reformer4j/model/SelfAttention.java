@@ -1,70 +1,98 @@
 package org.reformer4j.model;
 
+import java.util.List;
+import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
 /**
- * Projections and attention of one layer, without norm and output projection (Hugging Face's
- * LSHSelfAttention and LocalSelfAttention).
+ * Attention of one layer between its projections, without norm and output projection (Hugging
+ * Face's LSHSelfAttention and LocalSelfAttention). W stands for the columns of the heads concerned.
  */
 interface SelfAttention {
   /**
-   * What forward computed and backward reads.
+   * Projected rows, or their gradients.
    *
-   * @param out [N, H*K]
-   * @param lse [B, H, T]
-   * @param first [N, H*K], query-keys, or queries
-   * @param second [N, H*K], keys, or null for shared QK
-   * @param values [N, H*K]
-   * @param order I32 [B, H, R, T], or null where nothing was sorted
+   * @param first [N, W], query-keys, or queries
+   * @param second [N, W], keys, or null for shared QK
+   * @param values [N, W]
    */
-  record Attended(
-      Tensor out, Tensor lse, Tensor first, Tensor second, Tensor values, Tensor order) {}
+  record Projected(Tensor first, Tensor second, Tensor values) {
+    /** Takes results of {@link SelfAttention#projections}, in their order. */
+    static Projected of(List<Tensor> results) {
+      return results.size() == 2
+          ? new Projected(results.get(0), null, results.get(1))
+          : new Projected(results.get(0), results.get(1), results.get(2));
+    }
 
-  /**
-   * Where the results of {@link #forward} live.
-   *
-   * @param projections first, second and values
-   * @param order a new order
-   * @param out output and log-sum-exp
-   */
-  record Room(TensorScope projections, TensorScope order, TensorScope out) {
-    static Room of(TensorScope scope) {
-      return new Room(scope, scope, scope);
+    /** Returns them in the order of {@link SelfAttention#projections}. */
+    List<Tensor> all() {
+      return second == null ? List.of(first, values) : List.of(first, second, values);
     }
   }
 
   /**
+   * What attention computed.
+   *
+   * @param out [N, W]
+   * @param lse [B, H, T], log-sum-exp
+   */
+  record Attended(Tensor out, Tensor lse) {
+    /** Returns the part of some heads. */
+    Attended of(Heads heads) {
+      return new Attended(heads.columns(out), heads.of(lse));
+    }
+  }
+
+  /** Returns the weights [H*K, D] of the projections: query-key and value, or query, key, value. */
+  List<Parameter> projections();
+
+  /** Returns what is attended to which way, for all heads. */
+  AttentionSpec spec(Pass pass);
+
+  /** Returns whether tokens are attended to in an order of their own. */
+  boolean sorts(Pass pass);
+
+  /**
+   * Hashes and sorts, where {@link #sorts}.
+   *
+   * @param projected of all heads
+   * @param scope holds the order
+   * @param pass the pass
+   * @return I32 [B, H, R, T]
+   */
+  Tensor order(Projected projected, TensorScope scope, Pass pass);
+
+  /**
    * Attends.
    *
-   * @param x [N, D], normalised input
-   * @param order I32 [B, H, R, T] of the forward pass, or null to hash and sort
-   * @param room holds the results
+   * @param to receives the result
+   * @param projected of the heads
+   * @param order what {@link #order} returned, of all heads, or null where nothing is sorted
+   * @param heads which
    * @param pass the pass
    */
-  Attended forward(Tensor x, Tensor order, Room room, Pass pass);
+  void attend(Attended to, Projected projected, Tensor order, Heads heads, Pass pass);
 
   /**
-   * Returns what {@link #forward} did from what was saved of it: only projects.
+   * Returns the gradients of the projections.
    *
-   * @param x [N, D], normalised input
-   * @param saved with order, output and log-sum-exp
-   * @param scope holds the projections
+   * @param dOut [N, W]
+   * @param attended what {@link #attend} computed
+   * @param projected of the heads
+   * @param order of all heads
+   * @param heads which
+   * @param scope holds the result
    * @param pass the pass
    */
-  Attended recall(Tensor x, Branch.Saved saved, TensorScope scope, Pass pass);
-
-  /**
-   * Turns the output's gradient into the input's and adds those of the projections.
-   *
-   * @param dX [N, D], overwritten
-   * @param dOut [N, H*K]
-   * @param x [N, D]
-   * @param attended what forward returned
-   * @param scope scratch
-   * @param pass the pass
-   */
-  void backward(Tensor dX, Tensor dOut, Tensor x, Attended attended, TensorScope scope, Pass pass);
+  Projected backward(
+      Tensor dOut,
+      Attended attended,
+      Projected projected,
+      Tensor order,
+      Heads heads,
+      TensorScope scope,
+      Pass pass);
 
   /**
    * Attends with one more token of each sequence to those before.

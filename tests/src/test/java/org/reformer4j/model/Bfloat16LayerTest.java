@@ -134,6 +134,7 @@ class Bfloat16LayerTest {
               SEED,
               1,
               MemoryPlan.uniform(1, MemoryPolicy.RECOMPUTE),
+              Pass.Pieces.DEFAULT,
               Trace.NONE);
       List<float[]> results = new ArrayList<>();
       if (head == null) {
@@ -155,10 +156,10 @@ class Bfloat16LayerTest {
     Tensor dCtx = scope.allocate(DType.F32, pass.rows(), sizes.hidden);
     backend.fill(acc, 0f);
     backend.fill(dCtx, 0f);
-    Tensor normal = branch.norm().forward(backend, scope, ctx, pass.activations());
+    NormalRows normal = NormalRows.first(pass, scope, branch.norm(), ctx);
     Branch.Saved saved = branch.forward(acc, normal, null, pass);
     results.add(backend.download(acc));
-    branch.backward(acc, ctx, normal, null, dAcc, dCtx, saved, pass);
+    branch.backward(acc, normal, null, dAcc, dCtx, saved, pass);
     for (float value : backend.download(acc)) {
       assertEquals(0f, value, "the step is taken back");
     }

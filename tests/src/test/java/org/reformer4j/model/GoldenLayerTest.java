@@ -1,6 +1,7 @@
 package org.reformer4j.model;
 
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.Stream;
@@ -17,7 +18,7 @@ import org.reformer4j.api.Shape;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.SelfAttention.Attended;
-import org.reformer4j.model.SelfAttention.Room;
+import org.reformer4j.model.SelfAttention.Projected;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.SafeTensors;
 import org.reformer4j.tests.Golden;
@@ -59,9 +60,24 @@ class GoldenLayerTest {
       Tensor dOut = upload(backend, scope, io, "input.grad_output", config.allHeadSize());
       AtomicReference<int[]> buckets = new AtomicReference<>();
       Pass pass = pass(config, backend, scope, io, shape, recorder(backend, buckets));
-      Attended attended = attention.forward(x, null, Room.of(scope), pass);
+      List<Parameter> factors = attention.projections();
+      Projected projected =
+          Projected.of(
+              factors.stream().map(w -> Projection.forward(backend, scope, x, w)).toList());
+      Tensor order = attention.sorts(pass) ? attention.order(projected, scope, pass) : null;
+      Attended attended =
+          new Attended(
+              scope.allocate(DType.F32, x.rows(), config.allHeadSize()),
+              Projection.logSumExp(scope, attention.spec(pass)));
+      Heads heads = Heads.all(config);
+      attention.attend(attended, projected, order, heads, pass);
+      List<Tensor> gradients =
+          attention.backward(dOut, attended, projected, order, heads, scope, pass).all();
       Tensor dX = scope.allocate(DType.F32, x.rows(), x.columns());
-      attention.backward(dX, dOut, x, attended, scope, pass);
+      for (int i = 0; i < factors.size(); i++) {
+        float beta = i == 0 ? 0f : 1f;
+        Projection.backward(backend, dX, beta, gradients.get(i), x, factors.get(i));
+      }
 
       int[] positions = io.contains("compare.positions") ? io.ints("compare.positions") : null;
       Golden.assertClose(
@@ -78,8 +94,8 @@ class GoldenLayerTest {
             io.doubles("grad64." + parameter.name()),
             backend.download(parameter.gradient()));
       }
-      Assertions.assertEquals(io.contains("buckets.0"), attended.order() != null, "sorts");
-      if (attended.order() != null) {
+      Assertions.assertEquals(io.contains("buckets.0"), order != null, "sorts");
+      if (order != null) {
         compareBuckets(buckets.get(), io, pass);
       }
       Golden.countCase();
@@ -130,6 +146,7 @@ class GoldenLayerTest {
         0,
         0,
         MemoryPlan.NOTHING,
+        Pass.Pieces.DEFAULT,
         trace);
   }
 

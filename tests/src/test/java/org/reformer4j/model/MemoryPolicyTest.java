@@ -22,6 +22,7 @@ import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.MemoryPlan.KeptBytes;
+import org.reformer4j.model.Pass.Pieces;
 import org.reformer4j.tests.TestBackends;
 import org.reformer4j.tests.Tolerances;
 
@@ -86,6 +87,17 @@ class MemoryPolicyTest {
 
   private static Result run(
       String name, ReformerConfig config, DType type, DType activations, MemoryPlan plan) {
+    return run(name, config, type, activations, plan, SEQUENCES, Pieces.DEFAULT);
+  }
+
+  private static Result run(
+      String name,
+      ReformerConfig config,
+      DType type,
+      DType activations,
+      MemoryPlan plan,
+      Sequences sequences,
+      Pieces pieces) {
     try (Backend backend = TestBackends.open(name);
         TensorScope model = backend.scope("model");
         TensorScope scope = backend.scope("step")) {
@@ -113,7 +125,7 @@ class MemoryPolicyTest {
               backend,
               scope,
               activations,
-              SEQUENCES,
+              sequences,
               null,
               null,
               HASH,
@@ -122,9 +134,10 @@ class MemoryPolicyTest {
               3,
               1,
               plan,
+              pieces,
               Trace.NONE);
-      Tensor streams = normals(backend, model, type, 24, 5);
-      Tensor gradients = normals(backend, model, DType.F32, 24, 6);
+      Tensor streams = normals(backend, model, type, sequences.rows(), 24, 5);
+      Tensor gradients = normals(backend, model, DType.F32, sequences.rows(), 24, 6);
       ReversibleStack stack = new ReversibleStack(branches);
       Branch.Saved[] saved = stack.forward(streams.columns(0, 12), streams.columns(12, 12), pass);
       final long kept = scope.liveBytes();
@@ -146,7 +159,12 @@ class MemoryPolicyTest {
 
   private static Tensor normals(
       Backend backend, TensorScope scope, DType type, int columns, int seed) {
-    Tensor tensor = scope.allocate(type, SEQUENCES.rows(), columns);
+    return normals(backend, scope, type, SEQUENCES.rows(), columns, seed);
+  }
+
+  private static Tensor normals(
+      Backend backend, TensorScope scope, DType type, long rows, int columns, int seed) {
+    Tensor tensor = scope.allocate(type, rows, columns);
     Random random = new Random(seed);
     float[] values = new float[(int) tensor.elements()];
     for (int i = 0; i < values.length; i++) {
@@ -253,6 +271,39 @@ class MemoryPolicyTest {
           MemoryPlan plan = MemoryPlan.uniform(layers, level);
           long kept = run(name, config, type, plan).kept();
           assertEquals(plan.bytes(size(config, type)), kept, type + " " + level + " " + layers);
+        }
+      }
+    }
+  }
+
+  /** Blocks of rows and groups of heads cut sums in other places, and change nothing else. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void piecesOfLongPassesOnlyRound(String name) {
+    ReformerConfig config = config(LAYERS);
+    Sequences alone = Sequences.of(29, new int[] {29}, new int[] {32});
+    for (DType type : List.of(DType.F32, DType.FIXED)) {
+      for (Sequences sequences : List.of(SEQUENCES, alone)) {
+        for (MemoryPolicy level : levels()) {
+          MemoryPlan plan = MemoryPlan.uniform(LAYERS, level);
+          Result whole = run(name, config, type, DType.F32, plan, sequences, Pieces.DEFAULT);
+          Pieces small = new Pieces(11, 1);
+          Result pieces = run(name, config, type, DType.F32, plan, sequences, small);
+          String what = type + " " + sequences + " " + level;
+          assertEquals(whole.kept(), pieces.kept(), what);
+          assertArrayEquals(whole.rebuilt(), pieces.rebuilt(), what);
+          for (int i = 0; i < whole.gradients().size(); i++) {
+            float[] expected = whole.gradients().get(i);
+            float[] actual = pieces.gradients().get(i);
+            double scale = 0;
+            for (float value : expected) {
+              scale = Math.max(scale, Math.abs(value));
+            }
+            assertTrue(scale > 0, what + " " + i);
+            for (int j = 0; j < expected.length; j++) {
+              assertEquals(expected[j], actual[j], 2e-5 * scale, what + " " + i + " " + j);
+            }
+          }
         }
       }
     }

@@ -51,11 +51,11 @@ final class AttentionBranch implements Branch {
       TensorScope kept = keeps ? pass.scope() : scope;
       Heads heads = Heads.all(config);
       Projected projected = project(normal, heads, scope, pass);
-      pass.trace().projected(layer, projected.first(), projected.second(), projected.values());
       Tensor order =
           attention.sorts(pass)
               ? attention.order(projected, keepsOrder ? pass.scope() : scope, pass)
               : null;
+      pass.trace().projected(layer, projected.first(), projected.second(), projected.values());
       Attended attended = room(kept, pass);
       attention.attend(attended, projected, order, heads, pass);
       Tensor y = keeps ? kept.allocate(normal.type(), acc.rows(), acc.columns()) : null;
@@ -202,7 +202,8 @@ final class AttentionBranch implements Branch {
       Tensor x = normal.of(block);
       for (int i = 0; i < weights.size(); i++) {
         Tensor weight = heads.rows(weights.get(i).value(x.type()));
-        pass.backend().gemm(block.of(results.get(i)), x, false, weight, true, 1f, 0f);
+        float scale = i == 0 ? attention.scale() : 1f;
+        pass.backend().gemm(block.of(results.get(i)), x, false, weight, true, scale, 0f);
       }
     }
     return Projected.of(results);
@@ -219,8 +220,9 @@ final class AttentionBranch implements Branch {
         Tensor weight = heads.rows(weights.get(i).value(x.type()));
         Tensor dWeight = heads.rows(weights.get(i).gradient());
         Tensor dY = block.of(gradients.get(i));
-        pass.backend().gemm(dWeight, dY, true, x, false, 1f, 1f);
-        pass.backend().gemm(dX, dY, false, weight, false, 1f, i == 0 ? 0f : 1f);
+        float scale = i == 0 ? attention.scale() : 1f;
+        pass.backend().gemm(dWeight, dY, true, x, false, scale, 1f);
+        pass.backend().gemm(dX, dY, false, weight, false, scale, i == 0 ? 0f : 1f);
       }
       normal.backward(dCtx, dX, block);
     }

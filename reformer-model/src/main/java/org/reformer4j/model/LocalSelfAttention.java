@@ -30,6 +30,11 @@ final class LocalSelfAttention implements SelfAttention {
   }
 
   @Override
+  public float scale() {
+    return 1f;
+  }
+
+  @Override
   public boolean sorts(Pass pass) {
     return false;
   }

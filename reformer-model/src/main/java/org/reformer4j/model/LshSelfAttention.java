@@ -32,6 +32,12 @@ final class LshSelfAttention implements SelfAttention {
     return List.of(queryKey, value);
   }
 
+  /** As keys are normalised, and hashes of one direction are the same, only queries feel it. */
+  @Override
+  public float scale() {
+    return config.dialect().scale(config.attentionHeadSize());
+  }
+
   @Override
   public boolean sorts(Pass pass) {
     return !spec(pass).allShort();
@@ -104,7 +110,7 @@ final class LshSelfAttention implements SelfAttention {
   @Override
   public Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass) {
     Backend backend = pass.backend();
-    Tensor queryKeys = Projection.forward(backend, scope, x, queryKey);
+    Tensor queryKeys = Projection.forward(backend, scope, x, queryKey, scale());
     Tensor values = Projection.forward(backend, scope, x, value);
     CachedRows rows = cache.layer(layer).rows();
     HashedTokens hashed = cache.layer(layer).hashed();

@@ -63,9 +63,12 @@ final class Passes {
     if (options.rotations() != null) {
       return options.rotations();
     }
-    return config.hashSeed().isPresent()
-        ? Rotations.torch(config.hashSeed().getAsLong())
-        : Rotations.counterBased(options.seed(), options.step());
+    return config
+        .dialect()
+        .rotations(
+            config.hashSeed().isPresent()
+                ? Rotations.torch(config.hashSeed().getAsLong())
+                : Rotations.counterBased(options.seed(), options.step()));
   }
 
   private static MemoryPlan plan(

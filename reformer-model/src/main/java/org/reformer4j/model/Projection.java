@@ -15,8 +15,14 @@ final class Projection {
 
   /** Returns x W^T, [N, out], of the type of x. */
   static Tensor forward(Backend backend, TensorScope scope, Tensor x, Parameter weight) {
+    return forward(backend, scope, x, weight, 1f);
+  }
+
+  /** Returns scale * x W^T, [N, out], of the type of x. */
+  static Tensor forward(
+      Backend backend, TensorScope scope, Tensor x, Parameter weight, float scale) {
     Tensor y = scope.allocate(x.type(), x.rows(), weight.value().rows());
-    backend.gemm(y, x, false, weight.value(x.type()), true, 1f, 0f);
+    backend.gemm(y, x, false, weight.value(x.type()), true, scale, 0f);
     return y;
   }
 

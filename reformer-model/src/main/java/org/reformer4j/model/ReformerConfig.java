@@ -56,6 +56,7 @@ import org.reformer4j.api.Activation;
  * @param tieWordEmbeddings always false: the head has 2*D columns, the word embeddings D
  * @param useCache whether generation caches by default
  * @param vocabSize V
+ * @param dialect in what LSH attention may differ from Hugging Face's
  * @param extra other fields of {@code config.json} as JSON text, kept to be written back
  */
 public record ReformerConfig(
@@ -96,6 +97,7 @@ public record ReformerConfig(
     boolean tieWordEmbeddings,
     boolean useCache,
     int vocabSize,
+    Dialect dialect,
     Map<String, String> extra) {
   /** Value of {@code model_type}. */
   public static final String MODEL_TYPE = "reformer";
@@ -115,6 +117,7 @@ public record ReformerConfig(
     labels = List.copyOf(labels);
     extra = Collections.unmodifiableSortedMap(new TreeMap<>(Map.copyOf(extra)));
     Objects.requireNonNull(classifierDropout, "classifierDropout");
+    Objects.requireNonNull(dialect, "dialect");
     Objects.requireNonNull(hashSeed, "hashSeed");
     Objects.requireNonNull(hiddenAct, "hiddenAct");
     Objects.requireNonNull(problemType, "problemType");
@@ -253,8 +256,9 @@ public record ReformerConfig(
   }
 
   /**
-   * Returns the factors of the number of buckets: those set, or else, as Hugging Face chooses, a
-   * power of two of about two buckets per chunk, in two factors where it is large.
+   * Returns the factors of the number of buckets: those set, or else those of the dialect's rule;
+   * by Hugging Face's, a power of two of about two buckets per chunk, in two factors where it is
+   * large.
    *
    * @param paddedLength T, the length with its padding; less than an LSH chunk counts as one chunk
    * @throws IllegalArgumentException if the length is not positive
@@ -266,16 +270,11 @@ public record ReformerConfig(
     if (!numBuckets.isEmpty()) {
       return numBuckets;
     }
-    long chunks = Math.max(1, paddedLength / lshAttnChunkLength);
-    int power = 63 - Long.numberOfLeadingZeros(2 * chunks);
     long limit =
         2L
             * Math.max(
                 (int) Math.sqrt(maxPositionEmbeddings / lshAttnChunkLength), lshAttnChunkLength);
-    // Above the limit, which is at least 2, the power is at least 2: both factors are even.
-    return 1L << power > limit
-        ? List.of(1 << (power / 2), 1 << (power - power / 2))
-        : List.of(1 << power);
+    return dialect.bucketFactors(Math.max(1, paddedLength / lshAttnChunkLength), limit);
   }
 
   private static long paddingMultiple(

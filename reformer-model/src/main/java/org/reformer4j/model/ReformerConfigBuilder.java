@@ -60,6 +60,7 @@ public final class ReformerConfigBuilder {
   private boolean tieWordEmbeddings = false;
   private boolean useCache = true;
   private int vocabSize = 320;
+  private Dialect dialect = Dialect.HUGGING_FACE;
   private Map<String, String> extra = Map.of();
 
   ReformerConfigBuilder() {}
@@ -102,6 +103,7 @@ public final class ReformerConfigBuilder {
     tieWordEmbeddings = config.tieWordEmbeddings();
     useCache = config.useCache();
     vocabSize = config.vocabSize();
+    dialect = config.dialect();
     extra = config.extra();
   }
 
@@ -334,6 +336,16 @@ public final class ReformerConfigBuilder {
     return this;
   }
 
+  /** Returns the dialect set so far, so that one of its choices can be changed. */
+  public Dialect dialect() {
+    return dialect;
+  }
+
+  public ReformerConfigBuilder dialect(Dialect dialect) {
+    this.dialect = dialect;
+    return this;
+  }
+
   /** Sets the other fields of {@code config.json}: name to JSON text. */
   public ReformerConfigBuilder extra(Map<String, String> extra) {
     this.extra = new TreeMap<>(extra);
@@ -385,6 +397,7 @@ public final class ReformerConfigBuilder {
         tieWordEmbeddings,
         useCache,
         vocabSize,
+        dialect,
         extra);
   }
 

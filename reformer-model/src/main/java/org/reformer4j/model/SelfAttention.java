@@ -47,6 +47,9 @@ interface SelfAttention {
   /** Returns the weights [H*K, D] of the projections: query-key and value, or query, key, value. */
   List<Parameter> projections();
 
+  /** Returns a factor on the results of the first projection. */
+  float scale();
+
   /** Returns what is attended to which way, for all heads. */
   AttentionSpec spec(Pass pass);
 

@@ -31,7 +31,8 @@ public interface Trace {
   default void buckets(int layer, Tensor buckets, HashSpec hash) {}
 
   /**
-   * Called in the forward pass with the projected rows of a layer's attention.
+   * Called in the forward pass with the projected rows of a layer's attention, after {@link
+   * #buckets}.
    *
    * @param layer index of the layer
    * @param first [N, H*K], query-keys of an LSH layer, queries of a local one

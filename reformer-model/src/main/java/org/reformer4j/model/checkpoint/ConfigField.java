@@ -17,7 +17,7 @@ import org.reformer4j.model.ReformerConfigBuilder;
  *
  * @param name name in the file
  * @param reader sets the value; throws IllegalArgumentException saying what the value must be
- * @param writer gives the value
+ * @param writer gives the value, a missing node where the field is left out
  */
 record ConfigField(
     String name,

@@ -9,14 +9,21 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.DoubleNode;
 import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.LongNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.NullNode;
 import com.fasterxml.jackson.databind.node.TextNode;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
+import java.util.function.BiFunction;
+import java.util.function.Function;
 import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.Dialect;
+import org.reformer4j.model.Dialect.BucketRule;
+import org.reformer4j.model.Dialect.LogitScale;
+import org.reformer4j.model.Dialect.RotationScope;
 import org.reformer4j.model.ProblemType;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerConfigBuilder;
@@ -161,6 +168,9 @@ final class ConfigFields {
               "hidden_act",
               (json, b) -> b.hiddenAct(Activation.fromConfigName(ConfigField.toText(json))),
               c -> TextNode.valueOf(c.hiddenAct().configName())),
+          choice("lsh_logit_scale", LogitScale.class, Dialect::logitScale, Dialect::with),
+          choice("lsh_rotation_scope", RotationScope.class, Dialect::rotationScope, Dialect::with),
+          choice("num_buckets_rule", BucketRule.class, Dialect::bucketRule, Dialect::with),
           new ConfigField("num_buckets", ConfigFields::readBuckets, ConfigFields::writeBuckets),
           new ConfigField(
               "problem_type",
@@ -175,6 +185,20 @@ final class ConfigFields {
                       .orElse(NullNode.instance)));
 
   private ConfigFields() {}
+
+  /** A choice of the dialect, which is written only where it is not Hugging Face's. */
+  private static <E extends Enum<E>> ConfigField choice(
+      String name, Class<E> type, Function<Dialect, E> get, BiFunction<Dialect, E, Dialect> with) {
+    return new ConfigField(
+        name,
+        (json, b) ->
+            b.dialect(
+                with.apply(b.dialect(), Dialect.fromConfigName(type, ConfigField.toText(json)))),
+        c ->
+            get.apply(c.dialect()) == get.apply(Dialect.HUGGING_FACE)
+                ? MissingNode.getInstance()
+                : TextNode.valueOf(Dialect.configName(get.apply(c.dialect()))));
+  }
 
   /** null stands for automatic, a number for itself, a list for factors. */
   private static void readBuckets(JsonNode json, ReformerConfigBuilder builder) {

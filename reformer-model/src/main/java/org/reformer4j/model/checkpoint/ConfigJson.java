@@ -211,7 +211,10 @@ public final class ConfigJson {
   public static String toJson(ReformerConfig config) {
     SortedMap<String, JsonNode> fields = new TreeMap<>();
     for (ConfigField field : ConfigFields.ALL) {
-      fields.put(field.name(), field.writer().apply(config));
+      JsonNode value = field.writer().apply(config);
+      if (!value.isMissingNode()) {
+        fields.put(field.name(), value);
+      }
     }
     ConfigLabels.write(config, fields);
     fields.put(MODEL_TYPE, TextNode.valueOf(ReformerConfig.MODEL_TYPE));

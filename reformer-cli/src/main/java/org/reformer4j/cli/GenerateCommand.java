@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -16,9 +17,7 @@ import org.reformer4j.model.generate.Generation;
 import org.reformer4j.model.generate.GenerationOptions;
 import org.reformer4j.model.generate.Generator;
 import org.reformer4j.model.generate.RecomputingDecoder;
-import org.reformer4j.model.generate.SamplingOptions;
 import org.reformer4j.model.text.ByteTokenizer;
-import org.reformer4j.model.text.StreamingDecoder;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -49,67 +48,12 @@ final class GenerateCommand implements Callable<Integer> {
   }
 
   @Option(
-      names = "--max-new-tokens",
-      paramLabel = "N",
-      defaultValue = "200",
-      description = "Most tokens to add (default: ${DEFAULT-VALUE}).")
-  private int maxNewTokens;
-
-  @Option(
-      names = "--temperature",
-      paramLabel = "X",
-      defaultValue = "0.8",
-      description =
-          "0 takes the likeliest token, 1 the model's own mix (default: ${DEFAULT-VALUE}).")
-  private double temperature;
-
-  @Option(
-      names = "--greedy",
-      description = "Always take the likeliest token; the same as --temperature 0.")
-  private boolean greedy;
-
-  @Option(
-      names = "--top-k",
-      paramLabel = "K",
-      defaultValue = "0",
-      description = "Choose among the K likeliest tokens, 0 for all (default: ${DEFAULT-VALUE}).")
-  private int topK;
-
-  @Option(
-      names = "--top-p",
-      paramLabel = "P",
-      defaultValue = "1",
-      description =
-          "Choose among the likeliest tokens that have mass P together (default: ${DEFAULT-VALUE}).")
-  private double topP;
-
-  @Option(
-      names = "--repetition-penalty",
-      paramLabel = "X",
-      defaultValue = "1",
-      description =
-          "Over 1 makes tokens of the text so far less likely (default: ${DEFAULT-VALUE}).")
-  private double repetitionPenalty;
-
-  @Option(
-      names = "--stop",
-      paramLabel = "CHAR",
-      description = "End before this character of one byte, such as a newline.")
-  private String stop;
-
-  @Option(
-      names = "--seed",
-      paramLabel = "N",
-      defaultValue = "0",
-      description = "Equal seeds give equal texts (default: ${DEFAULT-VALUE}).")
-  private long seed;
-
-  @Option(
       names = "--no-cache",
       description =
           "Run the whole text through the model for every token: exact for LSH layers, and slow.")
   private boolean noCache;
 
+  @Mixin private GenerationMixin generation;
   @Mixin private BackendMixin backends;
   @Mixin private PrecisionMixin precision;
   @Spec private CommandSpec spec;
@@ -120,44 +64,85 @@ final class GenerateCommand implements Callable<Integer> {
     PrintWriter err = spec.commandLine().getErr();
     ByteTokenizer tokenizer = new ByteTokenizer();
     int[] ids = tokenizer.encode(promptBytes());
-    SamplingOptions sampling =
-        new SamplingOptions(greedy ? 0 : temperature, topK, topP, repetitionPenalty, seed);
-    GenerationOptions options = new GenerationOptions(maxNewTokens, sampling, stopTokens());
+    GenerationOptions asked = generation.options();
     try (Backend backend = backends.open(err);
         ReformerModel loaded = ByteModel.load(model, backend, precision.precision())) {
       long start = System.nanoTime();
-      out.print(tokenizer.decode(ids));
       Generator generator =
           noCache
-              ? new Generator(() -> new RecomputingDecoder(loaded, CallOptions.EVALUATION))
-              : new Generator(loaded);
-      Generation generation = stream(generator, ids, options, out);
-      double seconds = (System.nanoTime() - start) * 1e-9;
-      err.printf(
-          Locale.ROOT,
-          "%d tokens, %.1f per second, ended by %s%n",
-          generation.tokens().length,
-          generation.tokens().length / seconds,
-          generation.reason().toString().toLowerCase(Locale.ROOT).replace('_', ' '));
+              ? new Generator(
+                  () -> new RecomputingDecoder(loaded, CallOptions.EVALUATION), tokenizer)
+              : new Generator(loaded, tokenizer);
+      GenerationOptions options = asked.withStopTokens(stopTokens(loaded));
+      String given = tokenizer.decode(ids);
+      List<Generation> texts;
+      if (options.beams().numBeams() == 1 && options.numReturnSequences() == 1) {
+        out.print(given);
+        texts = List.of(stream(generator, ids, options, out));
+      } else {
+        texts = generator.generate(ids, options);
+        print(given, texts, out);
+      }
+      report(texts, (System.nanoTime() - start) * 1e-9, err);
     }
     return 0;
+  }
+
+  private static Set<Integer> stopTokens(ReformerModel model) {
+    int end = model.config().eosTokenId();
+    return end < 0 ? Set.of() : Set.of(end);
   }
 
   /** Prints a continuation as it comes, never half a character, and ends the line. */
   static Generation stream(
       Generator generator, int[] prompt, GenerationOptions options, PrintWriter out) {
-    StreamingDecoder decoder = new ByteTokenizer().streaming();
     out.flush();
-    Generation generation =
-        generator.generate(
+    Generation text =
+        generator.generateText(
             prompt,
             options,
-            token -> {
-              out.print(decoder.append(token));
+            piece -> {
+              out.print(piece);
               out.flush();
             });
-    out.println(decoder.flush());
-    return generation;
+    out.println();
+    return text;
+  }
+
+  /** Prints whole texts, numbered where there are several. */
+  private static void print(String given, List<Generation> texts, PrintWriter out) {
+    for (int i = 0; i < texts.size(); i++) {
+      if (i > 0) {
+        out.println();
+      }
+      if (texts.size() > 1) {
+        out.printf(Locale.ROOT, "--- text %d of %d%n", i + 1, texts.size());
+      }
+      out.println(given + texts.get(i).text());
+    }
+  }
+
+  private static void report(List<Generation> texts, double seconds, PrintWriter err) {
+    int tokens = 0;
+    for (int i = 0; i < texts.size(); i++) {
+      Generation text = texts.get(i);
+      tokens += text.tokens().length;
+      if (texts.size() > 1) {
+        err.printf(
+            Locale.ROOT,
+            "text %d: %d tokens, score %.4f, ended by %s%n",
+            i + 1,
+            text.tokens().length,
+            text.score(),
+            words(text));
+      }
+    }
+    String end = texts.size() > 1 ? texts.size() + " texts" : "ended by " + words(texts.get(0));
+    err.printf(Locale.ROOT, "%d tokens, %.1f per second, %s%n", tokens, tokens / seconds, end);
+  }
+
+  private static String words(Generation text) {
+    return text.reason().toString().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 
   private byte[] promptBytes() {
@@ -172,17 +157,5 @@ final class GenerateCommand implements Callable<Integer> {
     } catch (IOException e) {
       throw new UncheckedIOException("cannot read --prompt-file " + prompt.file + ": " + e, e);
     }
-  }
-
-  private Set<Integer> stopTokens() {
-    if (stop == null) {
-      return Set.of();
-    }
-    int[] ids = new ByteTokenizer().encode(stop);
-    if (ids.length != 1) {
-      throw new IllegalArgumentException(
-          "--stop must be one character of one byte, got '" + stop + "'");
-    }
-    return Set.of(ids[0]);
   }
 }

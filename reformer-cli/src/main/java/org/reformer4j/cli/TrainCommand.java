@@ -219,8 +219,9 @@ final class TrainCommand implements Callable<Integer> {
     SamplingOptions sampling = SamplingOptions.GREEDY.withTemperature(0.8);
     result.print(new ByteTokenizer().decode(prompt));
     result.print("|");
+    Generator generator = new Generator(loaded, new ByteTokenizer());
     GenerateCommand.stream(
-        new Generator(loaded), prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
+        generator, prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
     result.println(plot);
     result.println("model: " + out);
     String example = text == null ? "public final " : "The ";

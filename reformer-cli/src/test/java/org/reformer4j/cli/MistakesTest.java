@@ -169,6 +169,33 @@ class MistakesTest {
     assertUsage(CommandRun.of("generate", "--model", "x", "--prompt", "a", "--top-p", "0"), "topP");
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "--num-beams 3 --temperature 0.5 | leave out --temperature",
+        "--num-beams 3 --top-k 5 --min-p 0.1 | leave out --top-k, --min-p",
+        "--num-beams 3 --top-p 0.5 --typical-p 0.1 | leave out --top-p, --typical-p",
+        "--num-beams 3 --num-sequences 4 | at most --num-beams, 3",
+        "--num-beams 0 | numBeams must be at least 1",
+        "--num-sequences 0 | numReturnSequences must be at least 1",
+        "--num-sequences 2 --greedy | set --temperature over 0, or --num-beams",
+        "--num-sequences 2 --temperature 0 | one text only",
+        "--length-penalty 2 | set --num-beams over 1",
+        "--early-stopping never | --early-stopping is for beam search",
+        "--num-beams 2 --early-stopping maybe | WHEN_FULL",
+        "--num-beams 2 --length-penalty NaN | lengthPenalty must be finite",
+        "--min-new-tokens 300 | 0..200",
+        "--min-p 2 | minP must be in [0, 1]",
+        "--typical-p 0 | typicalP must be in (0, 1]",
+        "--no-repeat-ngram-size -1 | noRepeatNgramSize",
+        "--stop= | empty string",
+      })
+  void optionsThatExcludeEachOther(String options, String message) {
+    String[] args = ("generate --model x --prompt a " + options).split(" ");
+    assertUsage(CommandRun.of(args), message);
+  }
+
   @Test
   void verboseShowsStackTrace() {
     CommandRun run = CommandRun.of("--verbose", "generate", "--model", "none", "--prompt", "a");

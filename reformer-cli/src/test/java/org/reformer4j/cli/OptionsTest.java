@@ -9,6 +9,10 @@ import org.junit.jupiter.api.Test;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.generate.BeamOptions;
+import org.reformer4j.model.generate.BeamOptions.EarlyStopping;
+import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.SamplingOptions;
 import org.reformer4j.model.train.LearningRate.Schedule;
 import org.reformer4j.model.train.OptimizerOptions;
 import org.reformer4j.model.train.TrainingOptions;
@@ -114,6 +118,45 @@ class OptionsTest {
     long steps = course.stepsInTime(0.1);
     assertTrue(steps > 400 && steps <= 600, "" + steps);
     assertEquals(1, course.stepsInTime(1e6));
+  }
+
+  @Test
+  void generationOptionsReachTheGenerator() {
+    GenerationOptions drawn =
+        parse(
+                new GenerationMixin(),
+                "--max-new-tokens=50",
+                "--min-new-tokens=4",
+                "--temperature=1.5",
+                "--top-k=7",
+                "--top-p=0.9",
+                "--min-p=0.1",
+                "--typical-p=0.8",
+                "--repetition-penalty=1.2",
+                "--no-repeat-ngram-size=3",
+                "--num-sequences=2",
+                "--seed=9",
+                "--stop=END",
+                "--stop=two words")
+            .options();
+    assertEquals(new SamplingOptions(1.5, 7, 0.9, 0.1, 0.8, 1.2, 3, 9), drawn.sampling());
+    assertEquals(50, drawn.maxNewTokens());
+    assertEquals(4, drawn.minNewTokens());
+    assertEquals(2, drawn.numReturnSequences());
+    assertEquals(List.of("END", "two words"), drawn.stopStrings());
+    assertEquals(BeamOptions.NONE, drawn.beams());
+    GenerationOptions beams =
+        parse(
+                new GenerationMixin(),
+                "--num-beams=4",
+                "--num-sequences=3",
+                "--length-penalty=-0.5",
+                "--early-stopping=when_full")
+            .options();
+    assertEquals(new BeamOptions(4, -0.5, EarlyStopping.WHEN_FULL), beams.beams());
+    assertTrue(beams.sampling().greedy());
+    assertEquals(0.8, parse(new GenerationMixin()).options().sampling().temperature());
+    assertTrue(parse(new GenerationMixin(), "--greedy").options().sampling().greedy());
   }
 
   @Test

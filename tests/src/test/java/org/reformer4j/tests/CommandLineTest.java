@@ -151,6 +151,49 @@ class CommandLineTest {
     }
   }
 
+  private static Result generate(String... more) {
+    List<String> args = new ArrayList<>(List.of("generate", "--model", model.toString()));
+    args.addAll(List.of("--prompt", "the q", "--max-new-tokens", "12"));
+    args.addAll(List.of(more));
+    Result result = run(args.toArray(String[]::new));
+    assertEquals(0, result.code(), result.err());
+    return result;
+  }
+
+  @Test
+  void severalTextsAreNumbered() {
+    Result three = generate("--num-sequences", "3", "--seed", "3");
+    String[] texts = three.out().split("(?m)^--- text \\d of 3\\R");
+    assertEquals(4, texts.length, three.out());
+    assertEquals(generate("--seed", "3").out().strip(), texts[1].strip(), "the first is the one");
+    assertFalse(texts[1].strip().equals(texts[2].strip()));
+    assertTrue(three.err().contains("text 3: "), three.err());
+    assertTrue(three.err().contains("3 texts"), three.err());
+  }
+
+  @Test
+  void beamsGiveTheirBestTexts() {
+    Result one = generate("--num-beams", "3", "--no-repeat-ngram-size", "2");
+    assertTrue(one.out().startsWith("the q"), one.out());
+    Result two =
+        generate("--num-beams", "3", "--no-repeat-ngram-size", "2", "--num-sequences", "2");
+    assertTrue(two.out().contains("--- text 2 of 2"), two.out());
+    assertEquals(one.out().strip(), two.out().split("--- text \\d of 2")[1].strip());
+    assertTrue(two.err().matches("(?s).*text 1: \\d+ tokens, score -\\d\\.\\d{4}, ended by .*"));
+    assertEquals(generate("--greedy").out(), generate("--num-beams", "1", "--greedy").out());
+  }
+
+  @Test
+  void textsEndBeforeStopStrings() {
+    String whole = generate("--greedy").out().strip().substring("the q".length());
+    assertTrue(whole.length() >= 4, whole);
+    String stop = whole.substring(2, 4);
+    Result stopped = generate("--greedy", "--stop", "nothing such", "--stop", stop);
+    String expected = "the q" + whole.substring(0, whole.indexOf(stop));
+    assertEquals(expected.strip(), stopped.out().strip());
+    assertTrue(stopped.err().contains("ended by stop string"), stopped.err());
+  }
+
   private static String text(Generator generator, int[] prompt, GenerationOptions options) {
     int[] tokens = generator.generate(prompt, options, token -> {}).tokens();
     return new ByteTokenizer().decode(tokens).stripTrailing();

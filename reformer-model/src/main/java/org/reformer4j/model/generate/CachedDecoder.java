@@ -53,6 +53,7 @@ public final class CachedDecoder implements Decoder {
   }
 
   /** Returns a decoder in the same state that goes its own way; it takes the same memory again. */
+  @Override
   public CachedDecoder fork() {
     return new CachedDecoder(model, cache.fork());
   }

@@ -14,13 +14,19 @@ public interface Decoder extends AutoCloseable {
    */
   float[] append(int... tokens);
 
+  /**
+   * Returns a decoder in the same state that goes its own way: beams and the texts of one prompt
+   * begin with it. Each of the two is closed for itself.
+   */
+  Decoder fork();
+
   /** Returns the number of tokens so far. */
   int length();
 
   /** Returns the most tokens a sequence may have. */
   int maxLength();
 
-  /** Frees what the decoder holds. */
+  /** Frees what the decoder holds; a second time does nothing. */
   @Override
   void close();
 }

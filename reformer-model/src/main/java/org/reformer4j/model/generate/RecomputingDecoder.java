@@ -49,6 +49,14 @@ public final class RecomputingDecoder implements Decoder {
   }
 
   @Override
+  public RecomputingDecoder fork() {
+    RecomputingDecoder fork = new RecomputingDecoder(model, options);
+    fork.tokens = tokens.clone();
+    fork.length = length;
+    return fork;
+  }
+
+  @Override
   public int length() {
     return length;
   }

@@ -1,23 +1,25 @@
 package org.reformer4j.model.generate;
 
-import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.RandomPurpose;
 
 /**
- * Chooses the next token from logits as Hugging Face's processors do, in their order: repetition
- * penalty, temperature, top-k, top-p, then one draw. The choice is a function of the arguments and
- * the options alone: equal seeds give equal texts. Used by one thread at a time.
+ * Chooses the next token from logits as Hugging Face's processors do, in their order: penalties of
+ * repetition, temperature, top-k, top-p, min-p, typical-p, then one draw. The choice is a function
+ * of the arguments and the options alone: equal seeds give equal texts. Used by one thread at a
+ * time.
  */
 public final class Sampler {
-  private final SamplingOptions options;
-  private final Philox.Stream stream;
+  /** What {@link #choose} returns where every token is barred. */
+  static final int NONE = -1;
 
-  // Scratch, V each.
+  private final SamplingOptions options;
+  private final List<LogitsProcessor> processors;
+  private final List<LogitsProcessor> limits;
+  private final Philox.Stream stream;
   private float[] scores = {};
-  private double[] weights = {};
-  private long[] order = {};
 
   /**
    * Makes a sampler.
@@ -25,8 +27,20 @@ public final class Sampler {
    * @param options how to choose
    */
   public Sampler(SamplingOptions options) {
+    this(options, options.penalties(), 0);
+  }
+
+  /**
+   * Makes a sampler for one of several texts.
+   *
+   * @param processors what changes the logits before temperature and limits
+   * @param sequence which text: each has its own stream of random numbers, however many there are
+   */
+  Sampler(SamplingOptions options, List<LogitsProcessor> processors, int sequence) {
     this.options = Objects.requireNonNull(options, "options");
-    this.stream = new Philox.Stream(options.seed(), 0, 0, RandomPurpose.SAMPLING);
+    this.processors = processors;
+    this.limits = options.greedy() ? List.of() : options.limits();
+    this.stream = new Philox.Stream(options.seed(), sequence, 0, RandomPurpose.SAMPLING);
   }
 
   /** Returns how this sampler chooses. */
@@ -39,7 +53,7 @@ public final class Sampler {
    *
    * @param logits [V], not changed; negative infinity bars a token
    * @param contextIds the ids so far, of which the first {@code contextLength} count; read only if
-   *     there is a repetition penalty
+   *     there is a penalty of repetition
    * @param contextLength number of ids so far
    * @param position number of the draw, from 0: give each token of a text another one, such as its
    *     position
@@ -58,72 +72,82 @@ public final class Sampler {
       throw new IllegalArgumentException(
           "contextLength must be in 0.." + contextIds.length + ", got " + contextLength);
     }
+    int id = choose(logits, TokenHistory.view(contextIds, contextLength), position);
+    if (id == NONE) {
+      throw new IllegalArgumentException(
+          "every logit at position "
+              + position
+              + " is negative infinity: at least one token must be allowed");
+    }
+    return id;
+  }
+
+  /** Chooses a token, or none where every one is barred. */
+  int choose(float[] logits, TokenHistory context, long position) {
     if (scores.length != logits.length) {
       scores = new float[logits.length];
-      weights = new double[logits.length];
-      order = new long[logits.length];
     }
     System.arraycopy(logits, 0, scores, 0, logits.length);
-    penalize(logits, contextIds, contextLength);
-    int best = best(position);
+    process(scores, context, processors, position);
+    for (LogitsProcessor limit : limits) {
+      limit.process(scores, context);
+    }
+    int best = best();
+    if (scores[best] == LogitsProcessor.BARRED) {
+      return NONE;
+    }
     return options.greedy() ? best : draw(best, position);
   }
 
-  private void penalize(float[] logits, int[] contextIds, int contextLength) {
-    float penalty = (float) options.repetitionPenalty();
-    if (penalty == 1f) {
-      return;
+  /**
+   * Runs processors on logits.
+   *
+   * @throws IllegalArgumentException if a number before or after is NaN or positive infinity
+   */
+  static void process(
+      float[] logits, TokenHistory context, List<LogitsProcessor> processors, long position) {
+    requireNumbers(
+        logits,
+        position,
+        "the model's parameters are not finite or overflow; check the checkpoint, or use a higher"
+            + " precision");
+    for (LogitsProcessor processor : processors) {
+      processor.process(logits, context);
     }
-    for (int i = 0; i < contextLength; i++) {
-      int id = contextIds[i];
-      if (id < 0 || id >= logits.length) {
-        throw new IllegalArgumentException(
-            "contextIds[" + i + "] must be in 0.." + (logits.length - 1) + ", got " + id);
-      }
-      // From the logit, not from the score: a token that occurs twice is penalized once.
-      scores[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
+    if (!processors.isEmpty()) {
+      requireNumbers(logits, position, "a logits processor made it so; correct the processor");
     }
   }
 
-  private int best(long position) {
-    int best = 0;
-    for (int id = 0; id < scores.length; id++) {
-      if (Float.isNaN(scores[id]) || scores[id] == Float.POSITIVE_INFINITY) {
+  private static void requireNumbers(float[] logits, long position, String reason) {
+    for (int id = 0; id < logits.length; id++) {
+      if (Float.isNaN(logits[id]) || logits[id] == Float.POSITIVE_INFINITY) {
         throw new IllegalArgumentException(
             "the logit of token "
                 + id
                 + " at position "
                 + position
                 + " is "
-                + scores[id]
-                + ": the model's parameters are not finite or overflow; check the checkpoint, or"
-                + " use a higher precision");
+                + logits[id]
+                + ": "
+                + reason);
       }
+    }
+  }
+
+  private int best() {
+    int best = 0;
+    for (int id = 1; id < scores.length; id++) {
       if (scores[id] > scores[best]) {
         best = id;
       }
-    }
-    if (scores[best] == Float.NEGATIVE_INFINITY) {
-      throw new IllegalArgumentException(
-          "every logit at position "
-              + position
-              + " is negative infinity: at least one token must be allowed");
     }
     return best;
   }
 
   private int draw(int best, long position) {
-    float least = leastOfTopK();
-    double total = 0;
-    for (int id = 0; id < scores.length; id++) {
-      double above = scores[id] - (double) scores[best];
-      weights[id] = scores[id] >= least ? StrictMath.exp(above / options.temperature()) : 0;
-      total += weights[id];
-    }
-    if (options.topP() < 1) {
-      total = keepTopP(total);
-    }
-    double left = stream.uniform(position) * total;
+    double[] weights = Limits.weights(scores);
+    double left = stream.uniform(position) * Limits.sum(weights);
     int chosen = best;
     for (int id = 0; id < weights.length; id++) {
       if (weights[id] > 0) {
@@ -136,43 +160,5 @@ public final class Sampler {
       }
     }
     return chosen;
-  }
-
-  /** Returns the k-th largest score; as in Hugging Face, all tokens that equal it stay. */
-  private float leastOfTopK() {
-    if (options.topK() == 0 || options.topK() >= scores.length) {
-      return Float.NEGATIVE_INFINITY;
-    }
-    sortDescending();
-    return scores[id(order[options.topK() - 1])];
-  }
-
-  /** Clears the weights behind the smallest set with enough mass; returns the mass that is left. */
-  private double keepTopP(double total) {
-    sortDescending();
-    double kept = 0;
-    int count = 0;
-    while (count < order.length && (count == 0 || kept < options.topP() * total)) {
-      kept += weights[id(order[count++])];
-    }
-    for (int i = count; i < order.length; i++) {
-      weights[id(order[i])] = 0;
-    }
-    return kept;
-  }
-
-  /** Sorts ids by falling score, equal ones by rising id, as packed (score, id) keys. */
-  private void sortDescending() {
-    for (int id = 0; id < scores.length; id++) {
-      // Adding 0 makes -0 a 0; flipping the lower bits of negative floats orders all as integers.
-      int bits = Float.floatToIntBits(scores[id] + 0f);
-      int rising = bits ^ ((bits >> 31) & 0x7FFFFFFF);
-      order[id] = (long) ~rising << 32 | id;
-    }
-    Arrays.sort(order);
-  }
-
-  private static int id(long key) {
-    return (int) key;
   }
 }

@@ -1,18 +1,37 @@
 package org.reformer4j.model.generate;
 
+import java.util.ArrayList;
+import java.util.List;
+
 /**
  * How the next token is chosen; names and meaning as in Hugging Face's {@code GenerationConfig}.
+ * Start from {@link #GREEDY} or {@link #UNCHANGED}: {@code
+ * SamplingOptions.UNCHANGED.withTopP(0.9)}. The limits topK to typicalP have no meaning where
+ * nothing is drawn: greedy choice and beam search do not read them.
  *
  * @param temperature divisor of the logits, finite; 0 takes the most probable token (greedy)
  * @param topK how many of the most probable tokens may be chosen; 0 for no limit
  * @param topP the smallest set of most probable tokens whose probabilities sum to at least this may
  *     be chosen, in (0, 1]; 1 for no limit
+ * @param minP share of the largest probability that a token needs to be chosen, in [0, 1]; 0 for no
+ *     limit
+ * @param typicalP the smallest set of tokens of typical information whose probabilities sum to at
+ *     least this may be chosen, in (0, 1]; 1 for no limit
  * @param repetitionPenalty how much less probable tokens become that are in the context, positive
  *     and finite; 1 for no change (Keskar et al. 2019)
+ * @param noRepeatNgramSize length of the sequences of tokens that may occur only once in prompt and
+ *     text; 0 for no limit
  * @param seed which random choices; not used by greedy choice
  */
 public record SamplingOptions(
-    double temperature, int topK, double topP, double repetitionPenalty, long seed) {
+    double temperature,
+    int topK,
+    double topP,
+    double minP,
+    double typicalP,
+    double repetitionPenalty,
+    int noRepeatNgramSize,
+    long seed) {
   /** Always the most probable token. */
   public static final SamplingOptions GREEDY = new SamplingOptions(0, 0, 1, 1, 0);
 
@@ -28,22 +47,66 @@ public record SamplingOptions(
     if (topK < 0) {
       throw new IllegalArgumentException("topK must be at least 0 (no limit), got " + topK);
     }
-    if (!(topP > 0 && topP <= 1)) {
+    Limits.checkMass("topP", topP);
+    Limits.checkShare(minP);
+    Limits.checkMass("typicalP", typicalP);
+    Penalties.checkRepetition(repetitionPenalty);
+    if (noRepeatNgramSize < 0) {
       throw new IllegalArgumentException(
-          "topP must be in (0, 1], 1 for no limit, got "
-              + topP
-              + "; for the most probable token alone use temperature 0");
+          "noRepeatNgramSize must be at least 0 (no limit), got " + noRepeatNgramSize);
     }
-    float penalty = (float) repetitionPenalty;
-    if (!(penalty > 0 && penalty < Float.POSITIVE_INFINITY)) {
-      throw new IllegalArgumentException(
-          "repetitionPenalty must be positive, 1 for no change, got " + repetitionPenalty);
-    }
+  }
+
+  /**
+   * Makes options without minP, typicalP and noRepeatNgramSize.
+   *
+   * @param temperature divisor of the logits, 0 for greedy choice
+   * @param topK how many tokens may be chosen, 0 for no limit
+   * @param topP in (0, 1], 1 for no limit
+   * @param repetitionPenalty positive, 1 for no change
+   * @param seed which random choices
+   */
+  public SamplingOptions(
+      double temperature, int topK, double topP, double repetitionPenalty, long seed) {
+    this(temperature, topK, topP, 0, 1, repetitionPenalty, 0, seed);
   }
 
   /** Returns whether the most probable token is always taken. */
   public boolean greedy() {
     return temperature == 0;
+  }
+
+  /** Returns what changes logits by the context, in Hugging Face's order. */
+  List<LogitsProcessor> penalties() {
+    List<LogitsProcessor> processors = new ArrayList<>();
+    if (repetitionPenalty != 1) {
+      processors.add(LogitsProcessor.repetitionPenalty(repetitionPenalty));
+    }
+    if (noRepeatNgramSize > 0) {
+      processors.add(LogitsProcessor.noRepeatNgram(noRepeatNgramSize));
+    }
+    return processors;
+  }
+
+  /** Returns what says which tokens may be drawn, in Hugging Face's order. */
+  List<LogitsProcessor> limits() {
+    List<LogitsProcessor> processors = new ArrayList<>();
+    if (temperature != 1) {
+      processors.add(LogitsProcessor.temperature(temperature));
+    }
+    if (topK > 0) {
+      processors.add(LogitsProcessor.topK(topK));
+    }
+    if (topP < 1) {
+      processors.add(LogitsProcessor.topP(topP));
+    }
+    if (minP > 0) {
+      processors.add(LogitsProcessor.minP(minP));
+    }
+    if (typicalP < 1) {
+      processors.add(LogitsProcessor.typicalP(typicalP));
+    }
+    return processors;
   }
 
   /**
@@ -52,7 +115,8 @@ public record SamplingOptions(
    * @param value divisor of the logits, 0 for greedy choice
    */
   public SamplingOptions withTemperature(double value) {
-    return new SamplingOptions(value, topK, topP, repetitionPenalty, seed);
+    return new SamplingOptions(
+        value, topK, topP, minP, typicalP, repetitionPenalty, noRepeatNgramSize, seed);
   }
 
   /**
@@ -61,7 +125,8 @@ public record SamplingOptions(
    * @param value how many tokens may be chosen, 0 for no limit
    */
   public SamplingOptions withTopK(int value) {
-    return new SamplingOptions(temperature, value, topP, repetitionPenalty, seed);
+    return new SamplingOptions(
+        temperature, value, topP, minP, typicalP, repetitionPenalty, noRepeatNgramSize, seed);
   }
 
   /**
@@ -70,7 +135,28 @@ public record SamplingOptions(
    * @param value in (0, 1], 1 for no limit
    */
   public SamplingOptions withTopP(double value) {
-    return new SamplingOptions(temperature, topK, value, repetitionPenalty, seed);
+    return new SamplingOptions(
+        temperature, topK, value, minP, typicalP, repetitionPenalty, noRepeatNgramSize, seed);
+  }
+
+  /**
+   * Returns these options with another least share of the largest probability.
+   *
+   * @param value in [0, 1], 0 for no limit
+   */
+  public SamplingOptions withMinP(double value) {
+    return new SamplingOptions(
+        temperature, topK, topP, value, typicalP, repetitionPenalty, noRepeatNgramSize, seed);
+  }
+
+  /**
+   * Returns these options with another limit of typical tokens.
+   *
+   * @param value in (0, 1], 1 for no limit
+   */
+  public SamplingOptions withTypicalP(double value) {
+    return new SamplingOptions(
+        temperature, topK, topP, minP, value, repetitionPenalty, noRepeatNgramSize, seed);
   }
 
   /**
@@ -79,7 +165,18 @@ public record SamplingOptions(
    * @param value positive, 1 for no change
    */
   public SamplingOptions withRepetitionPenalty(double value) {
-    return new SamplingOptions(temperature, topK, topP, value, seed);
+    return new SamplingOptions(
+        temperature, topK, topP, minP, typicalP, value, noRepeatNgramSize, seed);
+  }
+
+  /**
+   * Returns these options with another length of sequences that must not repeat.
+   *
+   * @param value at least 1, 0 for no limit
+   */
+  public SamplingOptions withNoRepeatNgramSize(int value) {
+    return new SamplingOptions(
+        temperature, topK, topP, minP, typicalP, repetitionPenalty, value, seed);
   }
 
   /**
@@ -88,6 +185,7 @@ public record SamplingOptions(
    * @param value which random choices
    */
   public SamplingOptions withSeed(long value) {
-    return new SamplingOptions(temperature, topK, topP, repetitionPenalty, value);
+    return new SamplingOptions(
+        temperature, topK, topP, minP, typicalP, repetitionPenalty, noRepeatNgramSize, value);
   }
 }

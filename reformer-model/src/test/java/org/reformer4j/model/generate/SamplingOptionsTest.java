@@ -22,6 +22,9 @@ class SamplingOptionsTest {
             .withTopP(0.9)
             .withTopK(40)
             .withTemperature(0.7));
+    assertEquals(
+        new SamplingOptions(0.7, 40, 0.9, 0.1, 0.8, 1.2, 3, 5),
+        expected.withMinP(0.1).withTypicalP(0.8).withNoRepeatNgramSize(3));
     assertTrue(SamplingOptions.GREEDY.greedy());
     assertFalse(START.greedy());
     assertEquals(SamplingOptions.GREEDY, START.withTemperature(0));
@@ -36,6 +39,11 @@ class SamplingOptionsTest {
     assertRefused("topP", () -> START.withTopP(0));
     assertRefused("topP", () -> START.withTopP(1.01));
     assertRefused("topP", () -> START.withTopP(Double.NaN));
+    assertRefused("minP", () -> START.withMinP(-0.1));
+    assertRefused("minP", () -> START.withMinP(1.01));
+    assertRefused("typicalP", () -> START.withTypicalP(0));
+    assertRefused("typicalP", () -> START.withTypicalP(Double.NaN));
+    assertRefused("noRepeatNgramSize", () -> START.withNoRepeatNgramSize(-1));
     assertRefused("repetitionPenalty", () -> START.withRepetitionPenalty(0));
     assertRefused("repetitionPenalty", () -> START.withRepetitionPenalty(1e-60));
     assertRefused("repetitionPenalty", () -> START.withRepetitionPenalty(1e60));

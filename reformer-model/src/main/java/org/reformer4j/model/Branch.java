@@ -77,13 +77,13 @@ interface Branch {
       Pass pass);
 
   /**
-   * acc += f(ctx) for one more token of each sequence.
+   * acc += f(ctx) for the tokens that a cache is adding to its sequences.
    *
-   * @param acc [B, D]
-   * @param normal [B, D], {@link #norm} of ctx on entry, {@code next} of acc on return
+   * @param acc [N, D]
+   * @param normal [N, D], {@link #norm} of ctx on entry, {@code next} of acc on return
    * @param next norm of the branch that reads acc, or null for none
    * @param cache what the branch remembers of the tokens before; gets the new ones
-   * @param pass the pass, of B sequences of one token
+   * @param pass the pass, of N sequences of one token
    */
   void decode(Tensor acc, Tensor normal, Norm next, DecodeCache cache, Pass pass);
 }

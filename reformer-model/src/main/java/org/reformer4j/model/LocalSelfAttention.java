@@ -85,13 +85,17 @@ final class LocalSelfAttention implements SelfAttention {
   public Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass) {
     Attended projected = project(x, null, null, scope, pass);
     CachedRows rows = cache.layer(layer).rows();
-    rows.append(projected.second(), projected.values(), cache.lengths());
-    RowLists lists = new RowLists(cache, rows, config.numAttentionHeads(), 1);
+    rows.append(projected.second(), projected.values(), cache.lengths(), cache.added());
+    int window = config.localAttnChunkLength() * (1 + config.localNumChunksBefore());
+    RowLists seen = new RowLists(cache, rows, config.numAttentionHeads(), 1, window);
+    int row = 0;
     for (int b = 0; b < cache.batch(); b++) {
-      int length = cache.length(b);
-      lists.setRange(b, windowStart(config, length), length + 1);
+      for (int i = 0; i < cache.added(b); i++) {
+        int position = cache.length(b) + i;
+        seen.range(row++, b, windowStart(config, position), position + 1);
+      }
     }
-    return lists.attend(projected.first(), false, scope, pass);
+    return seen.attend(projected.first(), false, scope, pass);
   }
 
   /** Returns the first position that the token at a position sees. */

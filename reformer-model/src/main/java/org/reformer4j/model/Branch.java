@@ -69,13 +69,13 @@ interface Branch {
       Tensor acc, NormalRows normal, Norm next, Tensor dAcc, Tensor dCtx, Saved saved, Pass pass);
 
   /**
-   * acc += f(ctx) for one more token of each sequence.
+   * acc += f(ctx) for the tokens that a cache is adding to its sequences.
    *
-   * @param acc [B, D]
+   * @param acc [N, D]
    * @param normal {@link #norm} of ctx; {@code next} of acc is left there
    * @param next norm of the branch that reads acc, or null for none
    * @param cache what the branch remembers of the tokens before; gets the new ones
-   * @param pass the pass, of B sequences of one token
+   * @param pass the pass, of N sequences of one token
    */
   void decode(Tensor acc, NormalRows normal, Norm next, DecodeCache cache, Pass pass);
 }

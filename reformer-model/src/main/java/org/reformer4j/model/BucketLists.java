@@ -6,18 +6,31 @@ import java.util.Arrays;
  * The positions of one sequence, head and round by hash bucket: the stable sort by (bucket,
  * position), kept instead of made. A new position is the last of its bucket, so that only counts
  * change; a tree of partial sums over the buckets gives ranks and finds them again, in the
- * logarithm of the number of buckets, whatever the number of positions.
+ * logarithm of the number of buckets, whatever the number of positions. Copies share what has been
+ * listed: who adds to a bucket that others read, too, takes that bucket along.
  */
 final class BucketLists {
   private static final int[] EMPTY = {};
 
+  /** Positions of a page of the list of buckets. */
+  private static final int PAGE = 256;
+
   private final int[][] positions;
+
+  /** Whether nobody else reads the positions of a bucket. */
+  private final boolean[] own;
+
   private final int[] counts;
 
   /** Binary indexed tree: entry i holds the positions in buckets i - lowest bit of i .. i - 1. */
   private final int[] tree;
 
-  private int[] buckets;
+  /** Bucket of every position, by page. */
+  private int[][] pages;
+
+  /** Leading pages that others read, too. */
+  private int sharedPages;
+
   private int size;
 
   /**
@@ -28,25 +41,26 @@ final class BucketLists {
   BucketLists(int count) {
     positions = new int[count][];
     Arrays.fill(positions, EMPTY);
+    own = new boolean[count];
     counts = new int[count];
     tree = new int[count + 1];
-    buckets = new int[16];
+    pages = new int[4][];
   }
 
   private BucketLists(BucketLists other) {
     positions = other.positions.clone();
-    for (int i = 0; i < positions.length; i++) {
-      // An empty list stays shared: nobody writes to it.
-      positions[i] = positions[i].length == 0 ? EMPTY : positions[i].clone();
-    }
+    own = new boolean[positions.length];
     counts = other.counts.clone();
     tree = other.tree.clone();
-    buckets = other.buckets.clone();
+    pages = other.pages.clone();
+    sharedPages = pages.length;
     size = other.size;
   }
 
-  /** Returns lists of their own with the same content. */
+  /** Returns lists with the same content that change independently. */
   BucketLists copy() {
+    Arrays.fill(own, false);
+    sharedPages = pages.length;
     return new BucketLists(this);
   }
 
@@ -57,22 +71,38 @@ final class BucketLists {
 
   /** Adds the next position to a bucket. */
   void add(int bucket) {
-    if (size == buckets.length) {
-      buckets = Arrays.copyOf(buckets, 2 * size);
-    }
-    buckets[size] = bucket;
+    remember(bucket);
     int count = counts[bucket];
-    if (count == positions[bucket].length) {
-      positions[bucket] = Arrays.copyOf(positions[bucket], Math.max(4, 2 * count));
+    if (!own[bucket] || count == positions[bucket].length) {
+      positions[bucket] = Arrays.copyOf(positions[bucket], Math.max(4, count + count / 2));
+      own[bucket] = true;
     }
     positions[bucket][count] = size++;
     change(bucket, 1);
   }
 
+  private void remember(int bucket) {
+    int page = size / PAGE;
+    if (page == pages.length) {
+      pages = Arrays.copyOf(pages, 2 * page);
+    }
+    if (page < sharedPages) {
+      // What lies behind was taken away here, and may still be read elsewhere.
+      Arrays.fill(pages, page + 1, sharedPages, null);
+      sharedPages = page;
+      pages[page] = pages[page] == null ? null : pages[page].clone();
+    }
+    if (pages[page] == null) {
+      pages[page] = new int[PAGE];
+    }
+    pages[page][size % PAGE] = bucket;
+  }
+
   /** Takes the last positions away until there are so many. */
   void truncate(int length) {
     while (size > length) {
-      change(buckets[--size], -1);
+      size--;
+      change(pages[size / PAGE][size % PAGE], -1);
     }
   }
 
@@ -85,8 +115,9 @@ final class BucketLists {
 
   /** Returns the rank of the position added last: it stands at the end of its bucket. */
   int rankOfLast() {
+    int last = size - 1;
     int rank = -1;
-    for (int i = buckets[size - 1] + 1; i > 0; i -= i & -i) {
+    for (int i = pages[last / PAGE][last % PAGE] + 1; i > 0; i -= i & -i) {
       rank += tree[i];
     }
     return rank;
@@ -95,13 +126,15 @@ final class BucketLists {
   /**
    * Reads positions in the order of the sort, cyclically.
    *
-   * @param target receives as many positions as it is long
+   * @param target receives them
+   * @param at where the first one goes
+   * @param length how many
    * @param rank rank of the first one; may be negative or beyond the last
    */
-  void read(int[] target, int rank) {
+  void read(int[] target, int at, int length, int rank) {
     int from = Math.floorMod(rank, size);
     int filled = 0;
-    while (filled < target.length) {
+    while (filled < length) {
       int bucket = 0;
       int place = from;
       // The last bucket before which there are at most `from` positions.
@@ -111,8 +144,8 @@ final class BucketLists {
           place -= tree[bucket];
         }
       }
-      int run = Math.min(counts[bucket] - place, target.length - filled);
-      System.arraycopy(positions[bucket], place, target, filled, run);
+      int run = Math.min(counts[bucket] - place, length - filled);
+      System.arraycopy(positions[bucket], place, target, at + filled, run);
       filled += run;
       from = from + run == size ? 0 : from + run;
     }

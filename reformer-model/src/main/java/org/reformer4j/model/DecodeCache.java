@@ -2,12 +2,6 @@ package org.reformer4j.model;
 
 import java.util.Arrays;
 import java.util.List;
-import org.reformer4j.api.Backend;
-import org.reformer4j.api.DType;
-import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.Sequences;
-import org.reformer4j.api.Tensor;
-import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.PromptRecorder.LayerCache;
 
 /**
@@ -20,38 +14,40 @@ import org.reformer4j.model.PromptRecorder.LayerCache;
  * it is the same. Each sequence gives the numbers that it gives alone, all steps hash with the
  * prompt's rotations, and tokens of an attention mask are not attended to.
  *
- * <p>A step costs the same whatever the length, but for copies when the room doubles. Holds its
- * memory until closed; used by the thread that uses the model's backend.
+ * <p>A step costs the same whatever the length, but for copies when the room grows. A cache and its
+ * forks share what they have in common and the memory, which the last of them frees when it is
+ * closed. Used by the thread that uses the model's backend.
  */
 public final class DecodeCache implements AutoCloseable {
-  private final ReformerConfig config;
-  private final ReformerModel model;
-  private final Embeddings embeddings;
-  private final ReversibleStack stack;
-  private final LmHead head;
-  private final CallOptions options;
-  private final Backend backend;
-  private final TensorScope scope;
-  private List<LayerCache> layers;
-  private boolean[][] masked;
-  private int[] prompts;
-  private int[] lengths;
-  private int[] nextPositions;
+  /**
+   * New tokens that go through the layers together; bounds the scratch of a long {@link #append}.
+   */
+  private static final int STEP_ROWS = 512;
 
-  DecodeCache(
-      ReformerModel model,
-      Embeddings embeddings,
-      ReversibleStack stack,
-      LmHead head,
-      CallOptions options) {
-    this.model = model;
-    this.config = model.config();
-    this.embeddings = embeddings;
-    this.stack = stack;
-    this.head = head;
-    this.options = options;
-    this.backend = model.backend();
-    this.scope = backend.scope("decode-cache");
+  private final DecodePasses passes;
+  private final ReformerConfig config;
+
+  /** Null before the prompt. */
+  private CacheFamily family;
+
+  private List<LayerCache> layers;
+
+  /** Which prompt of the family each sequence began with. */
+  private int[] origins;
+
+  /** How many tokens of it each sequence has. */
+  private int[] prompts;
+
+  private int[] lengths;
+
+  /** Tokens of each sequence in the present step. */
+  private int[] added;
+
+  private boolean closed;
+
+  DecodeCache(DecodePasses passes) {
+    this.passes = passes;
+    this.config = passes.config();
   }
 
   /**
@@ -63,40 +59,34 @@ public final class DecodeCache implements AutoCloseable {
    * @throws IllegalStateException if there is a prompt already
    */
   public float[] prompt(Batch batch) {
-    if (layers != null) {
+    requireOpen();
+    if (family != null) {
       throw new IllegalStateException(
           "this cache has its prompt: append tokens to it, or open another one");
     }
-    TensorScope rows = scope.child("layers");
+    CacheFamily begun = new CacheFamily(passes.backend(), batch);
     try {
-      PromptRecorder recorder = new PromptRecorder(config, backend, rows, options, batch.lengths());
-      float[] logits = model.nextTokenLogits(batch, options.withTrace(recorder));
+      int[] all = batch.lengths();
+      PromptRecorder recorder = passes.recorder(begun.scope(), all);
+      float[] logits = passes.prompt(batch, recorder);
       layers = recorder.layers();
-      prompts = batch.lengths();
-      lengths = batch.lengths();
-      masked = masks(batch);
-      nextPositions = new int[lengths.length];
-      int[] positions = batch.positionsOrDefault();
-      Arrays.setAll(nextPositions, b -> positions[b * batch.length() + lengths[b] - 1] + 1);
+      origins = all(all.length);
+      prompts = all;
+      lengths = all.clone();
+      added = new int[all.length];
+      family = begun;
       return logits;
     } finally {
-      if (layers == null) {
-        rows.close();
+      if (family == null) {
+        begun.leave();
       }
     }
   }
 
-  private static boolean[][] masks(Batch batch) {
-    int[] mask = batch.attentionMaskOrNull();
-    int[] lengths = batch.lengths();
-    boolean[][] masks = new boolean[lengths.length][];
-    for (int b = 0; b < masks.length; b++) {
-      masks[b] = new boolean[lengths[b]];
-      for (int t = 0; t < lengths[b] && mask != null; t++) {
-        masks[b][t] = mask[b * batch.length() + t] == 0;
-      }
-    }
-    return masks;
+  private static int[] all(int count) {
+    int[] all = new int[count];
+    Arrays.setAll(all, i -> i);
+    return all;
   }
 
   /**
@@ -108,63 +98,50 @@ public final class DecodeCache implements AutoCloseable {
    *     is not of the vocabulary, or if a sequence would exceed the model's positions
    */
   public float[] append(int... tokens) {
+    int[][] rows = new int[tokens.length][1];
+    for (int b = 0; b < tokens.length; b++) {
+      rows[b][0] = tokens[b];
+    }
+    return append(rows);
+  }
+
+  /**
+   * Appends tokens to each sequence, many of them at a time through each layer: the same as one
+   * after the other, on the reference and cpu backends to the bit.
+   *
+   * @param tokens [B], at least one of each sequence, not as many of each
+   * @return [B, V], row-major: logits of the tokens after them
+   * @throws IllegalArgumentException as {@link #append(int...)}; nothing has been appended
+   */
+  public float[] append(int[][] tokens) {
     requirePrompt();
     check(tokens);
+    float[] logits = new float[Math.multiplyExact(tokens.length, config.vocabSize())];
+    int[] before = lengths.clone();
+    int share = Math.max(1, STEP_ROWS / tokens.length);
     boolean done = false;
-    try (TensorScope step = backend.scope("decode-step")) {
-      Pass pass = pass(step);
-      Tensor streams = step.allocate(DType.F32, tokens.length, 2L * config.hiddenSize());
-      Tensor x1 = streams.columns(0, config.hiddenSize());
-      Tensor x2 = streams.columns(config.hiddenSize(), config.hiddenSize());
-      Tensor ids = step.allocate(DType.I32, tokens.length, 1);
-      Tensor positions = step.allocate(DType.I32, tokens.length, 1);
-      backend.upload(ids, tokens);
-      backend.upload(positions, nextPositions);
-      embeddings.forward(x1, ids, positions, pass);
-      backend.copy(x2, x1);
-      stack.decode(x1, x2, this, pass);
-      Tensor logits = step.allocate(DType.F32, tokens.length, config.vocabSize());
-      head.logits(logits, streams, pass);
-      float[] result = backend.download(logits);
-      for (int b = 0; b < lengths.length; b++) {
-        lengths[b]++;
-        nextPositions[b]++;
+    try {
+      int longest = Arrays.stream(tokens).mapToInt(row -> row.length).max().orElseThrow();
+      for (int from = 0; from < longest; from += share) {
+        for (int b = 0; b < tokens.length; b++) {
+          added[b] = Math.min(share, Math.max(0, tokens[b].length - from));
+        }
+        passes.step(this, tokens, from, logits);
+        for (int b = 0; b < tokens.length; b++) {
+          lengths[b] += added[b];
+        }
       }
       done = true;
-      return result;
+      return logits;
     } finally {
       if (!done) {
-        // Some layers may have listed the token.
-        truncate();
+        // Some layers may have listed some tokens.
+        truncate(before);
       }
     }
   }
 
-  private Pass pass(TensorScope step) {
-    Tensor headMask = null;
-    if (options.headMask() != null) {
-      headMask = step.allocate(DType.F32, config.numAttentionHeads());
-      backend.upload(headMask, options.headMask());
-    }
-    return new Pass(
-        backend,
-        step,
-        model.precision().activations(),
-        Sequences.full(lengths.length, 1),
-        null,
-        headMask,
-        // Layers hash as they did with the prompt and do not ask the pass.
-        new HashSpec(options.numHashes().orElse(config.numHashes()), List.of(2)),
-        Passes.rotations(config, options),
-        false,
-        options.seed(),
-        options.step(),
-        MemoryPlan.NOTHING,
-        Pass.Pieces.DEFAULT,
-        Trace.NONE);
-  }
-
-  private void check(int[] tokens) {
+  private void check(int[][] tokens) {
     if (tokens.length != lengths.length) {
       throw new IllegalArgumentException(
           "tokens must have one entry for each of the "
@@ -173,84 +150,122 @@ public final class DecodeCache implements AutoCloseable {
               + tokens.length);
     }
     for (int b = 0; b < tokens.length; b++) {
-      if (tokens[b] < 0 || tokens[b] >= config.vocabSize()) {
+      if (tokens[b].length == 0) {
+        throw new IllegalArgumentException("sequence " + b + " gets no token: give at least one");
+      }
+      for (int token : tokens[b]) {
+        if (token < 0 || token >= config.vocabSize()) {
+          throw new IllegalArgumentException(
+              "token id "
+                  + token
+                  + " of sequence "
+                  + b
+                  + " is outside the vocabulary 0.."
+                  + (config.vocabSize() - 1));
+        }
+      }
+      int room = config.maxPositions() - position(b, lengths[b]);
+      if (tokens[b].length > room) {
         throw new IllegalArgumentException(
-            "token id "
-                + tokens[b]
-                + " of sequence "
+            "sequence "
                 + b
-                + " is outside the vocabulary 0.."
-                + (config.vocabSize() - 1));
-      }
-      if (nextPositions[b] >= config.maxPositions()) {
-        throw new IllegalArgumentException(
-            "sequence " + b + " has used the model's " + config.maxPositions() + " positions");
+                + " has room for "
+                + room
+                + " more tokens, got "
+                + tokens[b].length
+                + ": the model has "
+                + config.maxPositions()
+                + " positions");
       }
     }
   }
 
+  /** Returns the model's position of a token, whether it is there or not yet. */
+  int position(int b, int token) {
+    return token < prompts[b]
+        ? family.position(origins[b], token)
+        : family.position(origins[b], prompts[b] - 1) + 1 + token - prompts[b];
+  }
+
   /**
-   * Goes back to an earlier state, from which the same tokens give the same bits again.
+   * Goes back to the first tokens of the sequences, without copying anything.
    *
-   * @param appended tokens to keep of each sequence after its prompt, at most {@link #appended}.
-   *     Prompts stay: their rows depend on all of them
+   * <p>Behind its prompt a sequence is again what it was: the same tokens give the same bits.
+   * Within the prompt it is as if the prompt ended there, with the rows and buckets that its tokens
+   * have: those of LSH layers were computed with what came after them. Where local layers have left
+   * out what the next token sees, the pass over the prompts is done again.
+   *
+   * @param kept [B], tokens to keep of each sequence, 1..{@link #length}
    */
-  public void rewind(int appended) {
+  public void rewind(int... kept) {
     requirePrompt();
-    if (appended < 0 || appended > appended()) {
+    if (kept.length != lengths.length) {
       throw new IllegalArgumentException(
-          "can go back to 0.." + appended() + " tokens after the prompt, got " + appended);
+          "kept must have one entry for each of the "
+              + lengths.length
+              + " sequences, got "
+              + kept.length);
     }
-    int back = appended() - appended;
-    for (int b = 0; b < lengths.length; b++) {
-      lengths[b] -= back;
-      nextPositions[b] -= back;
+    for (int b = 0; b < kept.length; b++) {
+      if (kept[b] < 1 || kept[b] > lengths[b]) {
+        throw new IllegalArgumentException(
+            "sequence " + b + " can go back to 1.." + lengths[b] + " tokens, got " + kept[b]);
+      }
     }
-    truncate();
+    layers = PromptWindows.restore(passes, family.prompts(), layers, origins, kept);
+    truncate(kept);
   }
 
-  private void truncate() {
-    for (LayerCache layer : layers) {
-      for (int b = 0; layer.hashed() != null && b < lengths.length; b++) {
-        layer.hashed().truncate(b, lengths[b], prompts[b]);
+  private void truncate(int[] kept) {
+    for (int b = 0; b < kept.length; b++) {
+      for (LayerCache layer : layers) {
+        layer.rows().truncate(b, kept[b]);
+        if (layer.hashed() != null) {
+          layer.hashed().truncate(b, kept[b], prompts[b]);
+        }
       }
+      lengths[b] = kept[b];
+      prompts[b] = Math.min(prompts[b], kept[b]);
     }
   }
 
   /**
-   * Returns a cache in the same state that goes its own way, with rows and lists copied: it takes
-   * the same memory again, and closing one leaves the other.
+   * Returns a cache in the same state that goes its own way; closing one leaves the other. Nothing
+   * is copied: who first writes behind common tokens takes a copy of one block of rows per layer.
    */
   public DecodeCache fork() {
-    DecodeCache fork = new DecodeCache(model, embeddings, stack, head, options);
-    if (layers == null) {
+    return fork(all(batch()));
+  }
+
+  /**
+   * Returns a cache of some of the sequences, as {@link #fork()} does.
+   *
+   * @param sequences which; one may be there more than once, as in a beam search
+   */
+  public DecodeCache fork(int... sequences) {
+    requireOpen();
+    DecodeCache fork = new DecodeCache(passes);
+    if (family == null && sequences.length == 0) {
       return fork;
     }
-    boolean done = false;
-    try {
-      TensorScope rows = fork.scope.child("layers");
-      fork.layers = layers.stream().map(layer -> layer.copy(backend, rows, lengths)).toList();
-      fork.masked = masked;
-      fork.prompts = prompts;
-      fork.lengths = lengths.clone();
-      fork.nextPositions = nextPositions.clone();
-      done = true;
-      return fork;
-    } finally {
-      if (!done) {
-        fork.close();
-      }
+    requirePrompt();
+    if (sequences.length == 0 || Arrays.stream(sequences).anyMatch(b -> b < 0 || b >= batch())) {
+      throw new IllegalArgumentException(
+          "sequences must be some of 0.." + (batch() - 1) + ", got " + Arrays.toString(sequences));
     }
+    fork.layers = layers.stream().map(layer -> layer.fork(sequences)).toList();
+    fork.origins = Arrays.stream(sequences).map(b -> origins[b]).toArray();
+    fork.prompts = Arrays.stream(sequences).map(b -> prompts[b]).toArray();
+    fork.lengths = Arrays.stream(sequences).map(b -> lengths[b]).toArray();
+    fork.added = new int[sequences.length];
+    fork.family = family;
+    family.join();
+    return fork;
   }
 
   /** Returns B, the number of sequences; 0 before the prompt. */
   public int batch() {
     return lengths == null ? 0 : lengths.length;
-  }
-
-  /** Returns the tokens of each sequence after its prompt. */
-  public int appended() {
-    return lengths == null ? 0 : lengths[0] - prompts[0];
   }
 
   /**
@@ -262,14 +277,28 @@ public final class DecodeCache implements AutoCloseable {
     return lengths[b];
   }
 
-  /** Returns the bytes of device memory that are held. */
+  /** Returns the bytes of device memory that this cache and its forks hold together. */
   public long liveBytes() {
-    return scope.liveBytes();
+    return family == null ? 0 : family.scope().liveBytes();
   }
 
-  /** Returns the number of tokens of each sequence, without the one that is being appended. */
+  /** Returns the number of tokens of each sequence, without those that are being appended. */
   int[] lengths() {
     return lengths;
+  }
+
+  /** Returns the number of tokens of each sequence that are being appended. */
+  int[] added() {
+    return added;
+  }
+
+  int added(int b) {
+    return added[b];
+  }
+
+  /** Returns N, the tokens that are being appended. */
+  int addedTokens() {
+    return Arrays.stream(added).sum();
   }
 
   /** Returns what a layer remembers. */
@@ -279,18 +308,41 @@ public final class DecodeCache implements AutoCloseable {
 
   /** Returns whether an attention mask hides a position. */
   boolean masked(int b, int position) {
-    return position < masked[b].length && masked[b][position];
+    return position < prompts[b] && family.masked(origins[b], position);
   }
 
   private void requirePrompt() {
-    if (layers == null) {
+    requireOpen();
+    if (family == null) {
       throw new IllegalStateException("this cache has no prompt: call prompt first");
     }
   }
 
-  /** Frees what the cache holds. */
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("this cache is closed: open another one");
+    }
+  }
+
+  /** Forgets all tokens, the prompts included, so that the cache is like a new one. */
+  public void clear() {
+    requireOpen();
+    forget();
+  }
+
+  private void forget() {
+    if (family != null) {
+      layers.forEach(layer -> layer.rows().release());
+      family.leave();
+      family = null;
+      lengths = null;
+    }
+  }
+
+  /** Gives back what only this cache holds. Idempotent. */
   @Override
   public void close() {
-    scope.close();
+    forget();
+    closed = true;
   }
 }

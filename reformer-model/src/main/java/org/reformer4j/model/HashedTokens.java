@@ -1,5 +1,6 @@
 package org.reformer4j.model;
 
+import java.util.Arrays;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
@@ -50,7 +51,7 @@ final class HashedTokens {
     HashedTokens tokens =
         new HashedTokens(config, hash, rotations, new BucketLists[batch][], new boolean[batch]);
     for (int b = 0; b < batch; b++) {
-      if (Passes.paddedLength(config, lengths[b]) > config.lshAttnChunkLength()) {
+      if (isHashedPrompt(config, lengths[b])) {
         tokens.fromPrompt[b] = true;
         int perSequence = buckets.length / batch;
         int stride = perSequence / tokens.segments();
@@ -61,25 +62,22 @@ final class HashedTokens {
   }
 
   /**
-   * Copies the lists.
+   * Returns the lists of some of the sequences, which change independently and share what is
+   * listed.
    *
-   * @param copiedRotations the same numbers in memory that lives as long as the copy
+   * @param sequences which; one may be there more than once
    */
-  HashedTokens copy(Tensor copiedRotations) {
-    BucketLists[][] copies = new BucketLists[lists.length][];
-    for (int b = 0; b < lists.length; b++) {
-      if (lists[b] != null) {
-        copies[b] = new BucketLists[lists[b].length];
-        for (int i = 0; i < copies[b].length; i++) {
-          copies[b][i] = lists[b][i].copy();
-        }
+  HashedTokens fork(int[] sequences) {
+    BucketLists[][] copies = new BucketLists[sequences.length][];
+    boolean[] hashed = new boolean[sequences.length];
+    for (int i = 0; i < sequences.length; i++) {
+      BucketLists[] original = lists[sequences[i]];
+      hashed[i] = fromPrompt[sequences[i]];
+      if (original != null) {
+        copies[i] = Arrays.stream(original).map(BucketLists::copy).toArray(BucketLists[]::new);
       }
     }
-    return new HashedTokens(config, hash, copiedRotations, copies, fromPrompt);
-  }
-
-  Tensor rotations() {
-    return rotations;
+    return new HashedTokens(config, hash, rotations, copies, hashed);
   }
 
   int rounds() {
@@ -89,11 +87,6 @@ final class HashedTokens {
   /** Returns H*R. */
   private int segments() {
     return config.numAttentionHeads() * hash.rounds();
-  }
-
-  /** Returns whether a sequence attends by its buckets. */
-  boolean isHashed(int b) {
-    return lists[b] != null;
   }
 
   private void fill(int b, int[] buckets, int from, int stride, int length) {
@@ -107,61 +100,86 @@ final class HashedTokens {
     }
   }
 
+  /** Returns the most positions that a round of a new token can list. */
+  int window() {
+    // The token that fills a chunk sees all the others before it is hashed.
+    return Math.max(chunks(), config.lshAttnChunkLength() + 1);
+  }
+
+  /** Returns the positions of the chunks around a token. */
+  private int chunks() {
+    int chunks = 1 + config.lshNumChunksBefore() + config.lshNumChunksAfter();
+    return chunks * config.lshAttnChunkLength();
+  }
+
   /**
-   * Adds the new tokens to the lists of the sequences that have some.
+   * Adds the new tokens one after the other and lists what each sees: the chunks around its place
+   * in the sort, cyclically, so that in a short sequence a position may stand there twice.
    *
-   * @param queryKeys [B, H*K]
+   * @param queryKeys [N, H*K] of the new tokens, which are among the rows
    */
-  void add(Tensor queryKeys, Backend backend) {
+  void add(Tensor queryKeys, DecodeCache cache, CachedRows rows, RowLists seen, Backend backend) {
     int[] buckets = null;
+    int count = (int) queryKeys.rows();
+    int row = 0;
     for (int b = 0; b < lists.length; b++) {
-      if (lists[b] == null) {
-        continue;
-      }
-      if (buckets == null) {
-        buckets = hash(queryKeys, Sequences.full(lists.length, 1), backend);
-      }
-      for (int i = 0; i < lists[b].length; i++) {
-        lists[b][i].add(buckets[b * segments() + i]);
+      for (int i = 0; i < cache.added(b); i++) {
+        int length = cache.length(b) + i + 1;
+        if (lists[b] == null) {
+          seen.range(row, b, 0, length);
+          if (length >= config.lshAttnChunkLength()) {
+            hashAll(b, length, cache, rows, backend);
+          }
+        } else {
+          if (buckets == null) {
+            buckets = hash(queryKeys, Sequences.full(1, count), backend);
+          }
+          list(row, b, buckets, count, seen);
+        }
+        row++;
       }
     }
+  }
+
+  private void list(int row, int b, int[] buckets, int count, RowLists seen) {
+    int chunk = config.lshAttnChunkLength();
+    for (int i = 0; i < lists[b].length; i++) {
+      BucketLists tokens = lists[b][i];
+      tokens.add(buckets[i * count + row]);
+      int first = (tokens.rankOfLast() / chunk - config.lshNumChunksBefore()) * chunk;
+      seen.sorted(row, b, i, tokens, first, chunks());
+    }
+  }
+
+  /** Hashes all tokens of a sequence that has just filled a chunk. */
+  private void hashAll(int b, int length, DecodeCache cache, CachedRows rows, Backend backend) {
+    int[] buckets;
+    try (TensorScope scope = backend.scope("hash-all")) {
+      Tensor all = rows.leadingKeys(b, length, scope, backend);
+      buckets = hash(all, Sequences.full(1, length), backend);
+    }
+    for (int i = 0; i < buckets.length; i++) {
+      if (cache.masked(b, i % length)) {
+        buckets[i] = hash.buckets();
+      }
+    }
+    fill(b, buckets, 0, length, length);
   }
 
   /**
-   * Returns what the newest token of a hashed sequence sees: the chunks around its place in the
-   * sort, cyclically, so that in a short sequence a position may stand there twice.
+   * Goes back.
+   *
+   * @param b the sequence
+   * @param length tokens to keep
+   * @param prompt tokens that came as a prompt; where fewer are kept, these are a prompt from now
+   *     on
    */
-  int[] window(int b, int head, int round) {
-    BucketLists tokens = lists[b][head * hash.rounds() + round];
-    int chunk = config.lshAttnChunkLength();
-    int before = config.lshNumChunksBefore();
-    int[] window = new int[chunk * (1 + before + config.lshNumChunksAfter())];
-    tokens.read(window, (tokens.rankOfLast() / chunk - before) * chunk);
-    return window;
-  }
-
-  /** Hashes all tokens of the sequences that have filled a chunk with their newest token. */
-  void hashLong(DecodeCache cache, CachedRows rows, Backend backend) {
-    for (int b = 0; b < lists.length; b++) {
-      int length = cache.length(b) + 1;
-      if (lists[b] != null || length < config.lshAttnChunkLength()) {
-        continue;
-      }
-      Tensor all = rows.keys().rows(rows.row(b, 0), length);
-      int[] buckets = hash(all, Sequences.full(1, length), backend);
-      for (int i = 0; i < buckets.length; i++) {
-        if (cache.masked(b, i % length)) {
-          buckets[i] = hash.buckets();
-        }
-      }
-      fill(b, buckets, 0, length, length);
-    }
-  }
-
-  /** Goes back to so many tokens of a sequence, of which so many were the prompt. */
   void truncate(int b, int length, int prompt) {
     if (lists[b] == null) {
       return;
+    }
+    if (length < prompt) {
+      fromPrompt[b] &= isHashedPrompt(config, length);
     }
     boolean hashed = fromPrompt[b] || (length > prompt && length >= config.lshAttnChunkLength());
     if (!hashed) {
@@ -171,6 +189,10 @@ final class HashedTokens {
     for (BucketLists tokens : lists[b]) {
       tokens.truncate(length);
     }
+  }
+
+  private static boolean isHashedPrompt(ReformerConfig config, int length) {
+    return Passes.paddedLength(config, length) > config.lshAttnChunkLength();
   }
 
   private int[] hash(Tensor queryKeys, Sequences sequences, Backend backend) {

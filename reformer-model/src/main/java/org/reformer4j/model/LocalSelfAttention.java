@@ -93,13 +93,17 @@ final class LocalSelfAttention implements SelfAttention {
     Tensor keys = Projection.forward(pass.backend(), scope, x, key);
     Tensor values = Projection.forward(pass.backend(), scope, x, value);
     CachedRows rows = cache.layer(layer).rows();
-    rows.append(keys, values, cache.lengths());
-    RowLists lists = new RowLists(cache, rows, config.numAttentionHeads(), 1);
+    rows.append(keys, values, cache.lengths(), cache.added());
+    int window = config.localAttnChunkLength() * (1 + config.localNumChunksBefore());
+    RowLists seen = new RowLists(cache, rows, config.numAttentionHeads(), 1, window);
+    int row = 0;
     for (int b = 0; b < cache.batch(); b++) {
-      int length = cache.length(b);
-      lists.setRange(b, windowStart(config, length), length + 1);
+      for (int i = 0; i < cache.added(b); i++) {
+        int position = cache.length(b) + i;
+        seen.range(row++, b, windowStart(config, position), position + 1);
+      }
     }
-    return lists.attend(queries, false, scope, pass);
+    return seen.attend(queries, false, scope, pass);
   }
 
   /** Returns the first position that the token at a position sees. */

@@ -114,24 +114,11 @@ final class LshSelfAttention implements SelfAttention {
     Tensor values = Projection.forward(backend, scope, x, value);
     CachedRows rows = cache.layer(layer).rows();
     HashedTokens hashed = cache.layer(layer).hashed();
-    rows.append(queryKeys, values, cache.lengths());
-    hashed.add(queryKeys, backend);
-    RowLists lists = new RowLists(cache, rows, config.numAttentionHeads(), hashed.rounds());
-    for (int b = 0; b < cache.batch(); b++) {
-      if (!hashed.isHashed(b)) {
-        lists.setRange(b, 0, cache.length(b) + 1);
-        continue;
-      }
-      for (int head = 0; head < config.numAttentionHeads(); head++) {
-        for (int round = 0; round < hashed.rounds(); round++) {
-          lists.set(b, head, round, hashed.window(b, head, round));
-        }
-      }
-    }
-    Tensor out = lists.attend(queryKeys, true, scope, pass);
-    // The token that fills a chunk still sees all the others.
-    hashed.hashLong(cache, rows, backend);
-    return out;
+    rows.append(queryKeys, values, cache.lengths(), cache.added());
+    RowLists seen =
+        new RowLists(cache, rows, config.numAttentionHeads(), hashed.rounds(), hashed.window());
+    hashed.add(queryKeys, cache, rows, seen, backend);
+    return seen.attend(queryKeys, true, scope, pass);
   }
 
   @Override

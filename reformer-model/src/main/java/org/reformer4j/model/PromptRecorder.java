@@ -18,15 +18,9 @@ final class PromptRecorder implements Trace {
    * @param hashed buckets of an LSH layer, or null
    */
   record LayerCache(CachedRows rows, HashedTokens hashed) {
-    /** Copies, which takes the same room again. */
-    LayerCache copy(Backend backend, TensorScope scope, int[] lengths) {
-      HashedTokens copied = null;
-      if (hashed != null) {
-        Tensor rotations = scope.allocate(DType.F32, hashed.rotations().shape().dims());
-        backend.copy(rotations, hashed.rotations());
-        copied = hashed.copy(rotations);
-      }
-      return new LayerCache(rows.copy(scope, lengths), copied);
+    /** Returns the same of some of the sequences, which go their own way. */
+    LayerCache fork(int[] sequences) {
+      return new LayerCache(rows.fork(sequences), hashed == null ? null : hashed.fork(sequences));
     }
   }
 
@@ -77,11 +71,12 @@ final class PromptRecorder implements Trace {
     if (config.attnLayers().get(layer) == AttentionKind.LSH) {
       hashed = hashed(layer);
     } else {
-      // Nobody goes back into the prompt, so no later token sees what lies before its window.
+      // No later token sees what lies before the window; who goes back asks for it again.
       Arrays.setAll(kept, b -> LocalSelfAttention.windowStart(config, lengths[b]));
     }
     Tensor keys = second == null ? first : second;
-    CachedRows rows = CachedRows.of(backend, scope, keys, values, kept, lengths);
+    RowPool pool = new RowPool(backend, scope, keys.type(), keys.columns());
+    CachedRows rows = CachedRows.of(pool, keys, values, kept, lengths);
     layers.add(new LayerCache(rows, hashed));
   }
 

@@ -326,7 +326,7 @@ public final class ReformerModel implements AutoCloseable {
           "decoding needs a causal language model, with is_decoder true and lm_head present, and"
               + " options of evaluation");
     }
-    return new DecodeCache(this, encoder.embeddings, encoder.stack, lmHead, options);
+    return new DecodeCache(new DecodePasses(this, encoder, lmHead, options));
   }
 
   /**

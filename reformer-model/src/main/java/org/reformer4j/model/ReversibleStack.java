@@ -64,10 +64,10 @@ final class ReversibleStack {
   }
 
   /**
-   * {@link #forward} for one more token of each sequence.
+   * {@link #forward} for the tokens that a cache is adding to its sequences.
    *
-   * @param x1 [B, D], in place
-   * @param x2 [B, D], in place
+   * @param x1 [N, D], in place
+   * @param x2 [N, D], in place
    */
   void decode(Tensor x1, Tensor x2, DecodeCache cache, Pass pass) {
     try (TensorScope scope = pass.backend().scope("stack")) {

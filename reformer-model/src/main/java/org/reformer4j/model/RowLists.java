@@ -7,81 +7,101 @@ import org.reformer4j.api.DecodeSpec;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
-/** What the new tokens of one layer attend to: lists of positions per sequence, head and round. */
+/**
+ * What the new tokens of one layer attend to: the table [N, H, R, W] of cached rows that {@code
+ * decodeAttention} reads. W is what the layer can list at most, not what it does list: where an
+ * entry stands does not depend on who else is in the batch.
+ */
 final class RowLists {
-  private static final int[] EMPTY = {};
+  private static final int NONE = -1;
 
   private final DecodeCache cache;
   private final CachedRows rows;
   private final int heads;
   private final int rounds;
-  private final int[][] lists;
+  private final int window;
+  private final int[] table;
+
+  /** Row of each new token itself. */
+  private final int[] own;
 
   /** Makes empty lists. */
-  RowLists(DecodeCache cache, CachedRows rows, int heads, int rounds) {
+  RowLists(DecodeCache cache, CachedRows rows, int heads, int rounds, int window) {
     this.cache = cache;
     this.rows = rows;
     this.heads = heads;
     this.rounds = rounds;
-    this.lists = new int[cache.batch() * heads * rounds][];
-    Arrays.fill(lists, EMPTY);
+    this.window = window;
+    this.own = new int[cache.addedTokens()];
+    this.table = new int[Math.multiplyExact(own.length, heads * rounds * window)];
+    Arrays.fill(table, NONE);
+    int row = 0;
+    for (int b = 0; b < cache.batch(); b++) {
+      for (int i = 0; i < cache.added(b); i++) {
+        own[row++] = rows.row(b, cache.length(b) + i);
+      }
+    }
   }
 
-  /** Sets the positions of one list; masked ones are left out when the list is used. */
-  void set(int b, int head, int round, int[] positions) {
-    lists[(b * heads + head) * rounds + round] = positions;
+  /** Lets all heads of a new token attend to a range of positions of its sequence, once. */
+  void range(int row, int b, int from, int to) {
+    int first = at(row, 0);
+    for (int i = 0; i < to - from; i++) {
+      table[first + i] = from + i;
+    }
+    replace(b, first, to - from);
+    for (int head = 1; head < heads; head++) {
+      System.arraycopy(table, first, table, at(row, head * rounds), to - from);
+    }
   }
 
-  /** Lets all heads of a sequence attend to a range of positions, once. */
-  void setRange(int b, int from, int to) {
-    int[] positions = new int[to - from];
-    Arrays.setAll(positions, i -> from + i);
-    for (int head = 0; head < heads; head++) {
-      set(b, head, 0, positions);
+  /**
+   * Lets a new token attend to positions in the order of a sort.
+   *
+   * @param segment head * R + round
+   * @param rank rank of the first one
+   * @param count how many
+   */
+  void sorted(int row, int b, int segment, BucketLists tokens, int rank, int count) {
+    int first = at(row, segment);
+    tokens.read(table, first, count, rank);
+    replace(b, first, count);
+  }
+
+  private int at(int row, int segment) {
+    return (row * heads * rounds + segment) * window;
+  }
+
+  /** Puts rows in the place of positions, and nothing in that of masked ones. */
+  private void replace(int b, int first, int count) {
+    for (int i = first; i < first + count; i++) {
+      table[i] = cache.masked(b, table[i]) ? NONE : rows.row(b, table[i]);
     }
   }
 
   /**
    * Attends.
    *
-   * @param queries [B, H*K]
+   * @param queries [N, H*K]
    * @param shared whether the rows are query-keys, so that a token sees itself only where it sees
    *     nothing else
    * @param scope holds the result
-   * @return [B, H*K]
+   * @return [N, H*K]
    */
   Tensor attend(Tensor queries, boolean shared, TensorScope scope, Pass pass) {
     Backend backend = pass.backend();
-    int batch = cache.batch();
-    int window = Arrays.stream(lists).mapToInt(list -> list.length).max().orElseThrow();
     int headSize = (int) (queries.columns() / heads);
-    DecodeSpec spec = new DecodeSpec(batch, heads, headSize, rounds, window, shared);
-    Tensor table = scope.allocate(DType.I32, batch, heads, rounds, window);
-    backend.upload(table, table(window));
-    Tensor own = null;
+    DecodeSpec spec = new DecodeSpec(own.length, heads, headSize, rounds, window, shared);
+    Tensor listed = scope.allocate(DType.I32, own.length, heads, rounds, window);
+    backend.upload(listed, table);
+    Tensor ownRows = null;
     if (shared) {
-      own = scope.allocate(DType.I32, batch);
-      int[] ownRows = new int[batch];
-      Arrays.setAll(ownRows, b -> rows.row(b, cache.length(b)));
-      backend.upload(own, ownRows);
+      ownRows = scope.allocate(DType.I32, own.length);
+      backend.upload(ownRows, own);
     }
-    Tensor out = scope.allocate(queries.type(), batch, queries.columns());
+    Tensor out = scope.allocate(queries.type(), own.length, queries.columns());
     backend.decodeAttention(
-        out, queries, rows.keys(), rows.values(), table, own, pass.headMask(), spec);
+        out, queries, rows.keys(), rows.values(), listed, ownRows, pass.headMask(), spec);
     return out;
-  }
-
-  private int[] table(int window) {
-    int[] table = new int[lists.length * window];
-    Arrays.fill(table, -1);
-    for (int i = 0; i < lists.length; i++) {
-      int b = i / (heads * rounds);
-      for (int j = 0; j < lists[i].length; j++) {
-        if (!cache.masked(b, lists[i][j])) {
-          table[i * window + j] = rows.row(b, lists[i][j]);
-        }
-      }
-    }
-    return table;
   }
 }

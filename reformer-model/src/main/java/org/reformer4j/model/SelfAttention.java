@@ -98,13 +98,13 @@ interface SelfAttention {
       Pass pass);
 
   /**
-   * Attends with one more token of each sequence to those before.
+   * Attends with new tokens of the sequences to those before.
    *
-   * @param x [B, D], normalised input
+   * @param x [N, D], normalised input of the tokens that the cache is adding
    * @param cache gets the new rows
    * @param scope holds the result
    * @param pass the pass
-   * @return [B, H*K]
+   * @return [N, H*K]
    */
   Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass);
 }

@@ -49,6 +49,38 @@ class BucketListsTest {
     check(copy, buckets, random);
   }
 
+  /**
+   * Copies of copies, each against a list of its own; pages and buckets are shared all the time.
+   */
+  @Test
+  void copiesOfCopiesGoTheirOwnWay() {
+    Random random = new Random(5);
+    List<BucketLists> lists = new ArrayList<>(List.of(new BucketLists(9)));
+    List<List<Integer>> buckets = new ArrayList<>(List.of(new ArrayList<>()));
+    for (int step = 0; step < 400; step++) {
+      int i = random.nextInt(lists.size());
+      if (step % 20 == 19) {
+        lists.add(lists.get(i).copy());
+        buckets.add(new ArrayList<>(buckets.get(i)));
+      }
+      if (step % 7 == 6) {
+        int kept = random.nextInt(buckets.get(i).size() + 1);
+        lists.get(i).truncate(kept);
+        buckets.set(i, new ArrayList<>(buckets.get(i).subList(0, kept)));
+      }
+      for (int added = random.nextInt(120); added >= 0; added--) {
+        int bucket = random.nextInt(9);
+        lists.get(i).add(bucket);
+        buckets.get(i).add(bucket);
+      }
+      for (int j = 0; j < lists.size() && step % 40 == 39; j++) {
+        if (!buckets.get(j).isEmpty()) {
+          check(lists.get(j), buckets.get(j), random);
+        }
+      }
+    }
+  }
+
   private static void check(BucketLists lists, List<Integer> buckets, Random random) {
     int size = buckets.size();
     int[] sorted =
@@ -65,7 +97,7 @@ class BucketListsTest {
     for (int i = 0; i < window.length; i++) {
       expected[i] = sorted[Math.floorMod(from + i, size)];
     }
-    lists.read(window, from);
+    lists.read(window, 0, window.length, from);
     assertArrayEquals(expected, window);
   }
 }

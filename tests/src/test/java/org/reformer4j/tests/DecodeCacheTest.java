@@ -155,17 +155,17 @@ class DecodeCacheTest {
         DecodeCache fork = cache.fork();
         for (DecodeCache other : List.of(fork, cache)) {
           for (int keep : new int[] {STEPS, 4, 0}) {
-            other.rewind(keep);
+            other.rewind(prompt + keep);
             assertEquals(prompt + keep, other.length(0));
             // The same tokens again, then others.
             for (int step = keep; step < STEPS; step++) {
               assertArrayEquals(straight[step + 1], other.append(columns[step]));
             }
-            other.rewind(Math.min(keep, 4));
+            other.rewind(prompt + Math.min(keep, 4));
             for (int step = Math.min(keep, 4); step < STEPS; step++) {
               assertArrayEquals(expected[step + 1], other.append(others[step]));
             }
-            other.rewind(Math.min(keep, 4));
+            other.rewind(prompt + Math.min(keep, 4));
             for (int step = Math.min(keep, 4); step < STEPS; step++) {
               other.append(columns[step]);
             }
@@ -185,7 +185,7 @@ class DecodeCacheTest {
         CachedDecoder single = new CachedDecoder(model, EVALUATION)) {
       int[] prompt = TestModels.ids(11, 1);
       int[] more = TestModels.ids(20, 2);
-      many.append(prompt);
+      float[] first = many.append(prompt);
       single.append(prompt);
       float[] expected = null;
       for (int token : more) {
@@ -200,8 +200,12 @@ class DecodeCacheTest {
       int room = many.maxLength() - many.length();
       assertThrows(IllegalArgumentException.class, () -> many.append(new int[room + 1]));
       assertThrows(IllegalArgumentException.class, () -> many.append());
-      assertThrows(IllegalArgumentException.class, () -> many.rewind(10));
+      assertThrows(IllegalArgumentException.class, () -> many.rewind(32));
+      assertThrows(IllegalArgumentException.class, () -> many.rewind(-1));
       assertEquals(31, many.length());
+      many.rewind(0);
+      assertEquals(0, many.length());
+      assertArrayEquals(first, many.append(prompt), "a new prompt");
     }
   }
 
@@ -213,7 +217,7 @@ class DecodeCacheTest {
     AttentionKind[] lsh = {AttentionKind.LSH, AttentionKind.LSH};
     long localBytes = bytes(name, local, 40);
     assertEquals(localBytes, bytes(name, local, 120));
-    assertTrue(bytes(name, lsh, 120) - bytes(name, lsh, 40) >= 80L * 2 * 2 * 16 * 4);
+    assertTrue(bytes(name, lsh, 96) - bytes(name, lsh, 32) >= 64L * 2 * 2 * 16 * 4);
   }
 
   private static long bytes(String name, AttentionKind[] layers, int prompt) {
@@ -272,12 +276,24 @@ class DecodeCacheTest {
       assertThrows(IllegalArgumentException.class, () -> cache.append(1));
       assertThrows(IllegalArgumentException.class, () -> cache.append(1, TestModels.VOCABULARY));
       assertThrows(IllegalArgumentException.class, () -> cache.rewind(1));
+      assertThrows(IllegalArgumentException.class, () -> cache.rewind(0, 1));
+      assertThrows(IllegalArgumentException.class, () -> cache.rewind(13, 1));
+      assertThrows(IllegalArgumentException.class, () -> cache.fork(0, 2));
+      assertThrows(IllegalArgumentException.class, () -> cache.append(new int[][] {{1}, {}}));
+      int[][] tooLong = {{1, 2, 3}, {1, 2, 3}};
+      assertThrows(IllegalArgumentException.class, () -> cache.append(tooLong));
       fresh.prompt(prompts);
       assertArrayEquals(fresh.append(1, 2), cache.append(1, 2));
       cache.append(3, 4);
       IllegalArgumentException full =
           assertThrows(IllegalArgumentException.class, () -> cache.append(3, 4));
       assertTrue(full.getMessage().contains("128 positions"), full.getMessage());
+      DecodeCache closed = cache.fork();
+      closed.close();
+      assertThrows(IllegalStateException.class, () -> closed.append(3, 4));
+      assertThrows(IllegalStateException.class, closed::fork);
+      assertThrows(IllegalStateException.class, () -> closed.rewind(1, 1));
+      assertThrows(IllegalStateException.class, () -> closed.prompt(prompts));
     }
   }
 }

@@ -45,26 +45,33 @@ public final class CachedDecoder implements Decoder {
     if (cache.batch() == 0) {
       return cache.prompt(Batch.of(tokens, tokens.length));
     }
-    float[] logits = null;
-    for (int token : tokens) {
-      logits = cache.append(token);
-    }
-    return logits;
+    return cache.append(new int[][] {tokens});
   }
 
-  /** Returns a decoder in the same state that goes its own way; it takes the same memory again. */
+  /**
+   * Returns a decoder in the same state that goes its own way. Common tokens are held once; closing
+   * one leaves the other.
+   */
   @Override
   public CachedDecoder fork() {
     return new CachedDecoder(model, cache.fork());
   }
 
   /**
-   * Goes back to the first tokens of the sequence.
+   * Goes back to the first tokens of the sequence; see {@link DecodeCache#rewind}.
    *
-   * @param length how many; not fewer than the prompt has, not more than there are
+   * @param length how many; 0 for an empty sequence, whose next tokens are a prompt, not more than
+   *     there are
    */
   public void rewind(int length) {
-    cache.rewind(length - (length() - cache.appended()));
+    if (length == 0) {
+      cache.clear();
+    } else if (length < 0 || length > length()) {
+      throw new IllegalArgumentException(
+          "can go back to 0.." + length() + " tokens, got " + length);
+    } else {
+      cache.rewind(length);
+    }
   }
 
   @Override

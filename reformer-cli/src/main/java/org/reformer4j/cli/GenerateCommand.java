@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -17,7 +18,6 @@ import org.reformer4j.model.generate.GenerationOptions;
 import org.reformer4j.model.generate.Generator;
 import org.reformer4j.model.generate.RecomputingDecoder;
 import org.reformer4j.model.generate.SamplingOptions;
-import org.reformer4j.model.text.ByteTokenizer;
 import org.reformer4j.model.text.StreamingDecoder;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
@@ -93,8 +93,9 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Option(
       names = "--stop",
-      paramLabel = "CHAR",
-      description = "End before this character of one byte, such as a newline.")
+      paramLabel = "TOKEN",
+      description =
+          "End before this text of one token; a model on bytes takes one byte, such as a newline.")
   private String stop;
 
   @Option(
@@ -118,20 +119,25 @@ final class GenerateCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    ByteTokenizer tokenizer = new ByteTokenizer();
-    int[] ids = tokenizer.encode(promptBytes());
+    byte[] text = promptBytes();
     SamplingOptions sampling =
         new SamplingOptions(greedy ? 0 : temperature, topK, topP, repetitionPenalty, seed);
-    GenerationOptions options = new GenerationOptions(maxNewTokens, sampling, stopTokens());
     try (Backend backend = backends.open(err);
-        ReformerModel loaded = ByteModel.load(model, backend, precision.precision())) {
+        LanguageModel language = LanguageModel.load(model, backend, precision.precision())) {
+      ReformerModel loaded = language.model();
+      GenerationOptions options =
+          new GenerationOptions(maxNewTokens, sampling, stopTokens(language));
       long start = System.nanoTime();
-      out.print(tokenizer.decode(ids));
+      int[] ids = language.encode(text);
+      StreamingDecoder decoder = language.tokenizer().streaming();
+      for (int id : ids) {
+        out.print(decoder.append(id));
+      }
       Generator generator =
           noCache
               ? new Generator(() -> new RecomputingDecoder(loaded, CallOptions.EVALUATION))
               : new Generator(loaded);
-      Generation generation = stream(generator, ids, options, out);
+      Generation generation = stream(generator, ids, options, decoder, out);
       double seconds = (System.nanoTime() - start) * 1e-9;
       err.printf(
           Locale.ROOT,
@@ -143,10 +149,17 @@ final class GenerateCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** Prints a continuation as it comes, never half a character, and ends the line. */
+  /**
+   * Prints a continuation as it comes, never half a character, and ends the line.
+   *
+   * @param decoder has seen the prompt if that was printed: it may decide about the next space
+   */
   static Generation stream(
-      Generator generator, int[] prompt, GenerationOptions options, PrintWriter out) {
-    StreamingDecoder decoder = new ByteTokenizer().streaming();
+      Generator generator,
+      int[] prompt,
+      GenerationOptions options,
+      StreamingDecoder decoder,
+      PrintWriter out) {
     out.flush();
     Generation generation =
         generator.generate(
@@ -174,15 +187,21 @@ final class GenerateCommand implements Callable<Integer> {
     }
   }
 
-  private Set<Integer> stopTokens() {
-    if (stop == null) {
-      return Set.of();
+  private Set<Integer> stopTokens(LanguageModel language) {
+    Set<Integer> stops = new HashSet<>(language.ends());
+    if (stop != null) {
+      int[] ids = language.encode(stop.getBytes(StandardCharsets.UTF_8));
+      if (ids.length != 1) {
+        throw new IllegalArgumentException(
+            "--stop must be one token of the model's ("
+                + language.tokenizer()
+                + "), got '"
+                + stop
+                + "', which is "
+                + ids.length);
+      }
+      stops.add(ids[0]);
     }
-    int[] ids = new ByteTokenizer().encode(stop);
-    if (ids.length != 1) {
-      throw new IllegalArgumentException(
-          "--stop must be one character of one byte, got '" + stop + "'");
-    }
-    return Set.of(ids[0]);
+    return stops;
   }
 }

@@ -220,7 +220,11 @@ final class TrainCommand implements Callable<Integer> {
     result.print(new ByteTokenizer().decode(prompt));
     result.print("|");
     GenerateCommand.stream(
-        new Generator(loaded), prompt, GenerationOptions.of(SAMPLE_LENGTH, sampling), result);
+        new Generator(loaded),
+        prompt,
+        GenerationOptions.of(SAMPLE_LENGTH, sampling),
+        new ByteTokenizer().streaming(),
+        result);
     result.println(plot);
     result.println("model: " + out);
     String example = text == null ? "public final " : "The ";

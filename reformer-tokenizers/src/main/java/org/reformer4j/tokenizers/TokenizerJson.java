@@ -24,6 +24,9 @@ final class TokenizerJson {
   /** Larger ids than of any vocabulary would make the tables of ids large. */
   private static final int MOST_IDS = 1 << 24;
 
+  /** Scores are log probabilities; sums of them must stay finite. */
+  private static final double LARGEST_SCORE = 1e9;
+
   private final ObjectNode root;
   private final Map<String, Integer> ids = new HashMap<>();
   private final BitSet special = new BitSet();
@@ -49,6 +52,7 @@ final class TokenizerJson {
     if (json.vocabularySize == 0) {
       throw new DamagedException("has no vocabulary (model.vocab)");
     }
+    JsonComponents.check(root);
     checkCharsMaps(root);
     // Texts are neither cut nor filled up nor surrounded by special tokens.
     root.putNull("truncation").putNull("padding").putNull("post_processor");
@@ -69,19 +73,52 @@ final class TokenizerJson {
   private void readVocabulary() {
     JsonNode model = root.path("model");
     JsonNode vocabulary = model.path("vocab");
-    if (vocabulary.isArray()) {
-      for (JsonNode entry : vocabulary) {
-        if (!entry.path(0).isTextual() || !entry.path(1).isNumber()) {
-          throw new DamagedException("has a vocabulary entry that is no [text, score]: " + entry);
+    switch (kind()) {
+      case "Unigram" -> {
+        vocabulary.forEach(this::addScored);
+        JsonNode unknown = model.path("unk_id");
+        if (!unknown.isNull() && !(unknown.asInt(-1) >= 0 && unknown.asInt() < vocabularySize)) {
+          throw new DamagedException("has unk_id " + unknown + " of " + vocabularySize + " ids");
         }
-        add(entry.get(0).textValue(), vocabularySize);
       }
-      JsonNode unknown = model.path("unk_id");
-      if (!unknown.isNull() && !(unknown.asInt(-1) >= 0 && unknown.asInt() < vocabularySize)) {
-        throw new DamagedException("has unk_id " + unknown + " of " + vocabularySize + " ids");
+      case "BPE" -> {
+        vocabulary.properties().forEach(entry -> add(entry.getKey(), id(entry.getValue())));
+        // The engine cuts this many bytes off tokens that may have fewer.
+        if (!model.path("continuing_subword_prefix").asText("").isEmpty()) {
+          throw new DamagedException("has a continuing_subword_prefix, which is not supported");
+        }
+        model.path("merges").forEach(this::checkMerge);
       }
-    } else {
-      vocabulary.properties().forEach(entry -> add(entry.getKey(), id(entry.getValue())));
+      default ->
+          throw new DamagedException(
+              "has a model of type '" + kind() + "'; known are Unigram and BPE");
+    }
+    JsonNode unknown = model.path("unk_token");
+    if (unknown.isTextual() && !ids.containsKey(unknown.textValue())) {
+      throw new DamagedException("has the unk_token " + unknown + ", which is not in model.vocab");
+    }
+  }
+
+  private void addScored(JsonNode entry) {
+    if (entry.size() != 2
+        || !entry.path(0).isTextual()
+        || !(Math.abs(entry.path(1).asDouble(Double.NaN)) <= LARGEST_SCORE)) {
+      throw new DamagedException("has a vocabulary entry that is no [text, score]: " + entry);
+    }
+    add(entry.get(0).textValue(), vocabularySize);
+  }
+
+  /** A merge is "a b" or ["a", "b"]. */
+  private void checkMerge(JsonNode merge) {
+    String[] parts =
+        merge.isTextual()
+            ? merge.textValue().split(" ", -1)
+            : new String[] {merge.path(0).asText(), merge.path(1).asText()};
+    if (parts.length != 2
+        || !ids.containsKey(parts[0])
+        || !ids.containsKey(parts[1])
+        || !ids.containsKey(parts[0] + parts[1])) {
+      throw new DamagedException("has a merge of tokens that are not in model.vocab: " + merge);
     }
   }
 
@@ -134,7 +171,7 @@ final class TokenizerJson {
 
   /** Returns the kind of the model, such as Unigram. */
   String kind() {
-    return root.path("model").path("type").asText("of unknown kind");
+    return root.path("model").path("type").asText();
   }
 
   /** Returns what the engine reads. */

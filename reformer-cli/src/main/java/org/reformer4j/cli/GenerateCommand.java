@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import org.reformer4j.api.Backend;
 import org.reformer4j.model.CallOptions;
@@ -17,7 +16,7 @@ import org.reformer4j.model.generate.Generation;
 import org.reformer4j.model.generate.GenerationOptions;
 import org.reformer4j.model.generate.Generator;
 import org.reformer4j.model.generate.RecomputingDecoder;
-import org.reformer4j.model.text.ByteTokenizer;
+import org.reformer4j.model.text.StreamingDecoder;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -62,35 +61,36 @@ final class GenerateCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = spec.commandLine().getOut();
     PrintWriter err = spec.commandLine().getErr();
-    ByteTokenizer tokenizer = new ByteTokenizer();
-    int[] ids = tokenizer.encode(promptBytes());
+    byte[] text = promptBytes();
     GenerationOptions asked = generation.options();
     try (Backend backend = backends.open(err);
-        ReformerModel loaded = ByteModel.load(model, backend, precision.precision())) {
+        LanguageModel language = LanguageModel.load(model, backend, precision.precision())) {
+      ReformerModel loaded = language.model();
+      GenerationOptions options = asked.withStopTokens(language.ends());
       long start = System.nanoTime();
+      int[] ids = language.encode(text);
+      StringBuilder given = new StringBuilder();
+      StreamingDecoder decoder = language.tokenizer().streaming();
+      for (int id : ids) {
+        given.append(decoder.append(id));
+      }
       Generator generator =
           noCache
               ? new Generator(
-                  () -> new RecomputingDecoder(loaded, CallOptions.EVALUATION), tokenizer)
-              : new Generator(loaded, tokenizer);
-      GenerationOptions options = asked.withStopTokens(stopTokens(loaded));
-      String given = tokenizer.decode(ids);
+                  () -> new RecomputingDecoder(loaded, CallOptions.EVALUATION),
+                  language.tokenizer())
+              : new Generator(loaded, language.tokenizer());
       List<Generation> texts;
       if (options.beams().numBeams() == 1 && options.numReturnSequences() == 1) {
         out.print(given);
         texts = List.of(stream(generator, ids, options, out));
       } else {
         texts = generator.generate(ids, options);
-        print(given, texts, out);
+        print(given.toString(), texts, out);
       }
       report(texts, (System.nanoTime() - start) * 1e-9, err);
     }
     return 0;
-  }
-
-  private static Set<Integer> stopTokens(ReformerModel model) {
-    int end = model.config().eosTokenId();
-    return end < 0 ? Set.of() : Set.of(end);
   }
 
   /** Prints a continuation as it comes, never half a character, and ends the line. */

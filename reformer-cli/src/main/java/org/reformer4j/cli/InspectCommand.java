@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.Shape;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ModelOutline;
@@ -21,6 +22,8 @@ import org.reformer4j.model.checkpoint.ModelConversion;
 import org.reformer4j.model.checkpoint.ModelFolder;
 import org.reformer4j.model.checkpoint.StoredTensors;
 import org.reformer4j.model.checkpoint.WeightFiles;
+import org.reformer4j.model.text.ByteTokenizer;
+import org.reformer4j.model.text.Tokenizers;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
@@ -31,8 +34,8 @@ import picocli.CommandLine.Spec;
     name = "inspect",
     mixinStandardHelpOptions = true,
     description = {
-      "Print what a model folder holds: parameters, types, longest sequence, memory, tokenizer"
-          + " files, config - and what it lacks. Nothing is run; values are not read."
+      "Print what a model folder holds: parameters, types, longest sequence, memory, tokenizer,"
+          + " config - and what it lacks. Nothing is run; values are not read."
     },
     footerHeading = "%nExample:%n",
     footer = "  reformer inspect runs/first")
@@ -67,6 +70,7 @@ final class InspectCommand implements Callable<Integer> {
         ModelConversion.COMPANIONS.stream()
             .filter(name -> Files.isRegularFile(folder.resolve(name)))
             .toList();
+    config.ifPresent(shape -> line(out, "tokenizer", tokenizer(shape)));
     line(out, "beside", companions.isEmpty() ? "no tokenizer files" : "" + companions);
     if (config.isPresent() && weights.isPresent()) {
       ModelFolder model = ModelFolder.open(folder);
@@ -88,6 +92,20 @@ final class InspectCommand implements Callable<Integer> {
     }
     lacks.add(ModelFolder.CONFIG + ": the shape of the model");
     return Optional.empty();
+  }
+
+  private String tokenizer(ReformerConfig config) {
+    Optional<String> file = Tokenizers.fileIn(folder);
+    if (file.isEmpty() && config.vocabSize() != ByteTokenizer.VOCABULARY_SIZE) {
+      return "none: no " + String.join(", no ", Tokenizers.FILES);
+    }
+    String name = file.map(found -> found + ": ").orElse("");
+    try {
+      return name + Tokenizers.load(folder, config);
+    } catch (CheckpointException | UnsupportedOperationException e) {
+      lacks.add("tokenizer: " + e.getMessage());
+      return name + "cannot be used";
+    }
   }
 
   /** What is stored decides; without it the architectures that the config names. */

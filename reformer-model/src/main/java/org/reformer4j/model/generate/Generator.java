@@ -30,6 +30,10 @@ import org.reformer4j.model.text.Tokenizer;
  */
 public final class Generator {
   private final Supplier<? extends Decoder> decoders;
+
+  /** Tokens of the prompt that decide how the text behind them is decoded; more than enough. */
+  private static final int PROMPT_END = 64;
+
   private final Supplier<StreamingDecoder> texts;
   private final boolean hasTokenizer;
 
@@ -102,7 +106,7 @@ public final class Generator {
     if (options.beams().numBeams() > 1) {
       Decoder decoder = open(prompt);
       int room = Continuation.room(decoder, prompt.length, options);
-      return new BeamSearch(options, () -> scanner(options), room).run(decoder, prompt);
+      return new BeamSearch(options, () -> scanner(prompt, options), room).run(decoder, prompt);
     }
     List<Generation> results = new ArrayList<>();
     try (Decoder base = open(prompt)) {
@@ -112,7 +116,7 @@ public final class Generator {
         // The last text has the prompt's own decoder: there is no other one left to need it.
         Decoder decoder = i + 1 < options.numReturnSequences() ? base.fork() : base;
         try (Continuation continuation =
-            new Continuation(decoder, () -> first, prompt, options, scanner(options), i)) {
+            new Continuation(decoder, () -> first, prompt, options, scanner(prompt, options), i)) {
           while (!continuation.ended()) {
             continuation.advance();
           }
@@ -242,11 +246,16 @@ public final class Generator {
   private Continuation start(int[] prompt, GenerationOptions options) {
     Decoder decoder = open(prompt);
     return new Continuation(
-        decoder, () -> decoder.append(prompt), prompt, options, scanner(options), 0);
+        decoder, () -> decoder.append(prompt), prompt, options, scanner(prompt, options), 0);
   }
 
-  private StopScanner scanner(GenerationOptions options) {
-    return new StopScanner(texts.get(), options.stopStrings());
+  /** The text goes on where the prompt ends: within a character, or after a word's space. */
+  private StopScanner scanner(int[] prompt, GenerationOptions options) {
+    StreamingDecoder decoder = texts.get();
+    for (int i = Math.max(0, prompt.length - PROMPT_END); i < prompt.length; i++) {
+      decoder.append(prompt[i]);
+    }
+    return new StopScanner(decoder, options.stopStrings());
   }
 
   private Decoder open(int[] prompt) {

@@ -74,6 +74,11 @@ public final class ByteTokenizer implements Tokenizer {
     return new ByteStream();
   }
 
+  @Override
+  public String toString() {
+    return "bytes, " + VOCABULARY_SIZE + " ids";
+  }
+
   static boolean inVocabulary(int id) {
     return id >= 0 && id < VOCABULARY_SIZE;
   }

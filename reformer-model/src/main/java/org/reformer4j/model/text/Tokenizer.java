@@ -1,5 +1,7 @@
 package org.reformer4j.model.text;
 
+import java.util.OptionalInt;
+
 /** Text to ids and back. Used by many threads at once. */
 public interface Tokenizer {
   /** Returns the number of ids; all are in 0..this - 1. */
@@ -21,6 +23,11 @@ public interface Tokenizer {
    * @throws IllegalArgumentException if an id is not in the vocabulary
    */
   String decode(int... ids);
+
+  /** Returns the id that ends a text, where the tokenizer has one. */
+  default OptionalInt endOfText() {
+    return OptionalInt.empty();
+  }
 
   /** Returns a decoder for ids that come one by one, with nothing pending. */
   StreamingDecoder streaming();

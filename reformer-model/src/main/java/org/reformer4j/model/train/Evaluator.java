@@ -26,17 +26,44 @@ public final class Evaluator {
    */
   public static EvaluationReport evaluate(
       ReformerModel model, Corpus corpus, int contextLength, int maxWindows) {
-    if (corpus.length() < 2 || contextLength < 1 || maxWindows < 0) {
+    return evaluate(model, corpus.length(), corpus::copyIds, contextLength, maxWindows);
+  }
+
+  /**
+   * Predicts every token of a text but the first once, as {@link #evaluate(ReformerModel, Corpus,
+   * int, int)} does bytes.
+   *
+   * @param model a causal language model
+   * @param ids the text, at least two ids of the model's vocabulary
+   * @param contextLength tokens predicted per window, at least 1
+   * @param maxWindows whole windows to measure, spread evenly; 0 for all, with a shorter last one
+   * @return the mean loss per token; its step is 0, its bytes are tokens
+   * @throws IllegalArgumentException if an argument is out of range
+   */
+  public static EvaluationReport evaluate(
+      ReformerModel model, int[] ids, int contextLength, int maxWindows) {
+    Text text = (start, count, target, at) -> System.arraycopy(ids, (int) start, target, at, count);
+    return evaluate(model, ids.length, text, contextLength, maxWindows);
+  }
+
+  /** Ids that need not be in memory. */
+  private interface Text {
+    void copyIds(long start, int count, int[] target, int at);
+  }
+
+  private static EvaluationReport evaluate(
+      ReformerModel model, long length, Text text, int contextLength, int maxWindows) {
+    if (length < 2 || contextLength < 1 || maxWindows < 0) {
       throw new IllegalArgumentException(
-          "evaluation needs a text of at least 2 bytes, contextLength of at least 1 and maxWindows"
+          "evaluation needs a text of at least 2 tokens, contextLength of at least 1 and maxWindows"
               + " of at least 0, got "
-              + corpus.length()
+              + length
               + ", "
               + contextLength
               + " and "
               + maxWindows);
     }
-    long predictable = corpus.length() - 1;
+    long predictable = length - 1;
     long whole = predictable / contextLength;
     int rest = (int) (predictable % contextLength);
     long limit = maxWindows == 0 ? Long.MAX_VALUE : maxWindows;
@@ -49,24 +76,24 @@ public final class Evaluator {
         // Evenly spread: window j of m out of n is number j*n/m.
         starts[i] = (first + i) * whole / measured * contextLength;
       }
-      sum += lossSum(model, corpus, contextLength, starts);
+      sum += lossSum(model, text, contextLength, starts);
     }
-    long bytes = measured * contextLength;
+    long tokens = measured * contextLength;
     if (rest > 0 && limit > whole) {
       // Alone: beside longer ones it would be hashed into as many buckets as they need.
-      sum += lossSum(model, corpus, rest, predictable - rest);
-      bytes += rest;
+      sum += lossSum(model, text, rest, predictable - rest);
+      tokens += rest;
     }
-    return new EvaluationReport(0, sum / bytes, bytes);
+    return new EvaluationReport(0, sum / tokens, tokens);
   }
 
   /** Returns the summed loss of windows of equal length. */
-  private static double lossSum(ReformerModel model, Corpus corpus, int length, long... starts) {
+  private static double lossSum(ReformerModel model, Text text, int length, long... starts) {
     int[] ids = new int[Math.multiplyExact(starts.length, length)];
     int[] targets = new int[ids.length];
     for (int i = 0; i < starts.length; i++) {
-      corpus.copyIds(starts[i], length, ids, i * length);
-      corpus.copyIds(starts[i] + 1, length, targets, i * length);
+      text.copyIds(starts[i], length, ids, i * length);
+      text.copyIds(starts[i] + 1, length, targets, i * length);
     }
     Batch batch = Batch.of(ids, length).withTargets(targets);
     return model.loss(batch, CallOptions.EVALUATION) * targets.length;

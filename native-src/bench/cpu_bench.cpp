@@ -41,15 +41,18 @@ void print(const Shape& s, const Speed& best, const Speed& highest) {
               100 * best.wall / highest.wall, best.busy, highest.busy, 100 * best.busy / highest.busy);
 }
 
-void measure(rf_context* context, int threads, int runs) {
+void measure(rf_context* context, int type, int threads, int runs) {
   check(rf_context_threads(context, threads), "rf_context_threads");
+  std::printf("%s\n", type == RF_BF16 ? "bfloat16, against the float32 peak" : "float32");
   std::printf("%-16s %20s %26s %26s\n", "product", "M x N x K",
               "GFLOP/s, peak, share", "by processor time");
   for (Shape s : kShapes) {
     if (bench::rehearsal()) s.m = std::min<int64_t>(s.m, 64), s.k = std::min<int64_t>(s.k, 64);
+    // Of bfloat16, half of each is used; products of weights' gradients stay float32.
     float* const c = floats(context, s.m * s.n);
     float* const a = floats(context, s.m * s.k);
     float* const b = floats(context, s.k * s.n);
+    const int c_type = s.transpose_a ? RF_F32 : type;
     const double work = 2e-9 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
     const int calls = bench::rehearsal() ? 1 : std::max(1, static_cast<int>(1 / work));
     Speed best, highest;
@@ -58,8 +61,8 @@ void measure(rf_context* context, int threads, int runs) {
       time_once(
           &best, work, threads,
           [&](int) {
-            check(rf_gemm(context, c, s.n, a, s.transpose_a ? s.m : s.k, s.transpose_a, b,
-                          s.transpose_b ? s.k : s.n, s.transpose_b, 1, 0, s.m, s.n, s.k),
+            check(rf_gemm(context, c, s.n, c_type, a, s.transpose_a ? s.m : s.k, s.transpose_a, b,
+                          s.transpose_b ? s.k : s.n, s.transpose_b, type, 1, 0, s.m, s.n, s.k),
                   "rf_gemm");
           },
           calls);
@@ -88,8 +91,8 @@ void measure_rows(rf_context* context, const std::string& isa, int threads, int 
       time_once(
           &best, work, threads,
           [&](int call) {
-            check(rf_gemm(context, c, s.n, a, s.k, 0, b + call % copies * size, s.transpose_b ? s.k : s.n,
-                          s.transpose_b, 1, 0, s.m, s.n, s.k),
+            check(rf_gemm(context, c, s.n, RF_F32, a, s.k, 0, b + call % copies * size, s.transpose_b ? s.k : s.n,
+                          s.transpose_b, RF_F32, 1, 0, s.m, s.n, s.k),
                   "rf_gemm");
           },
           passes * static_cast<int>(copies));
@@ -107,7 +110,11 @@ int main(int count, char** arguments) {
   const std::string isa = isa_of(context);
   for_threads(count, arguments, [&](int threads) {
     std::printf("%d thread%s\n", threads, threads == 1 ? "" : "s");
-    if (std::getenv("RF_BENCH_ROWS") == nullptr) measure(context, threads, runs());
+    for (int type : {RF_F32, RF_BF16}) {
+      if (std::getenv("RF_BENCH_ROWS") == nullptr && rf_context_computes(context, type) != 0) {
+        measure(context, type, threads, runs());
+      }
+    }
     measure_rows(context, isa, threads, runs());
   });
   check(rf_context_destroy(context), "rf_context_destroy");

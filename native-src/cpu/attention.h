@@ -75,7 +75,8 @@ static inline HeadRows head_rows(const void* data, int64_t stride) {
 }
 
 static inline int attention_arguments(Attention* a, RF_ATTENTION) {
-  if (head_size > kAttentionMaxSize || input_type != RF_F32 || tiles < 0 || heads_per_group < 1) {
+  if (head_size > kAttentionMaxSize || (input_type != RF_F32 && input_type != RF_BF16) || tiles < 0 ||
+      heads_per_group < 1) {
     return RF_STATUS_UNSUPPORTED;
   }
   *a = {head_rows(queries, queries_stride),

@@ -191,6 +191,8 @@ void attention_backward(rf_context& context, const AttentionBackward& p) {
 }  // namespace rf
 
 #ifdef RF_ENTRY_POINTS
+#include "attention_floats.h"
+
 extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int, int, int, int, int) {
   return static_cast<int64_t>(batch) * stride * heads * 4;
 }
@@ -202,7 +204,7 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
   using namespace rf;
   AttentionBackward p;
   const int status = attention_arguments(&p.a, RF_ATTENTION_NAMES);
-  if (status != RF_STATUS_OK || gradient_type != RF_F32) {
+  if (status != RF_STATUS_OK || (input_type == RF_F32 && gradient_type != RF_F32)) {
     return RF_STATUS_UNSUPPORTED;
   }
   p.d_queries = head_rows(d_queries, d_queries_stride);
@@ -212,7 +214,23 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
   p.out = head_rows(out, out_stride);
   p.lse = lse;
   p.delta = static_cast<float*>(workspace);
-  RF_RUN(*context, attention_backward, p);
+  if (input_type == RF_F32) {
+    RF_RUN(*context, attention_backward, p);
+    return take_status(*context);
+  }
+  FloatRows floats(*context, int64_t{batch} * stride, int64_t{heads} * head_size);
+  floats.take(&p.a, input_type);
+  p.d_queries = floats.out(d_queries, d_queries_stride, gradient_type);
+  p.d_values = floats.out(d_values, d_values_stride, gradient_type);
+  if (shared == 0) {
+    p.d_keys = floats.out(d_keys, d_keys_stride, gradient_type);
+  }
+  p.d_out = floats.in(d_out, d_out_stride, gradient_type);
+  p.out = floats.in(out, out_stride, gradient_type);
+  if (context->status == RF_STATUS_OK) {
+    RF_RUN(*context, attention_backward, p);
+  }
+  floats.finish();
   return take_status(*context);
 }
 #endif

@@ -276,8 +276,8 @@ void attention_forward(rf_context& context, const AttentionForward& p) {
 }  // namespace rf
 
 #ifdef RF_ENTRY_POINTS
-// There is one path for all.
-// There is no other path.
+#include "attention_floats.h"
+
 extern "C" int rf_attention_fast(int input_type, int head_size, int, int64_t) {
   return input_type == RF_F32 && head_size <= rf::kAttentionMaxSize ? 1 : 0;
 }
@@ -290,12 +290,22 @@ extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, 
   using namespace rf;
   AttentionForward p;
   const int status = attention_arguments(&p.a, RF_ATTENTION_NAMES);
-  if (status != RF_STATUS_OK || out_type != RF_F32) {
+  if (status != RF_STATUS_OK || (input_type == RF_F32 && out_type != RF_F32)) {
     return RF_STATUS_UNSUPPORTED;
   }
   p.out = head_rows(out, out_stride);
   p.lse = lse;
-  RF_RUN(*context, attention_forward, p);
+  if (input_type == RF_F32) {
+    RF_RUN(*context, attention_forward, p);
+    return take_status(*context);
+  }
+  FloatRows floats(*context, int64_t{batch} * stride, int64_t{heads} * head_size);
+  floats.take(&p.a, input_type);
+  p.out = floats.out(out, out_stride, out_type);
+  if (context->status == RF_STATUS_OK) {
+    RF_RUN(*context, attention_forward, p);
+  }
+  floats.finish();
   return take_status(*context);
 }
 #endif

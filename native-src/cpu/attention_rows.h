@@ -12,6 +12,11 @@ RF_INLINE F load_row_part(const float* row, int64_t d, int64_t size) {
   return size - d >= kLanes ? load(row + d) : size > d ? load_part(row + d, size - d) : F{};
 }
 
+// Of numbers of RF_BF16.
+RF_INLINE F load_row_part(const uint16_t* row, int64_t d, int64_t size) {
+  return load_elements(matrix(row, 0, RF_BF16), 0, d, size);
+}
+
 RF_INLINE void store_row_part(float* row, int64_t d, int64_t size, F value) {
   if (size - d >= kLanes) {
     store(row + d, value);

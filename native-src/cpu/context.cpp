@@ -173,6 +173,7 @@ int rf_context_create(int device, rf_context** out) {
     delete context;
     return RF_STATUS_UNSUPPORTED;
   }
+  context->bf16 = context->isa == rf::Isa::avx512 && rf::has_bf16_products();
   context->pool.set_threads(rf::usable_processors());
   rf::measure_memory(context);
   *out = context;
@@ -196,9 +197,13 @@ int rf_context_threads(rf_context* context, int threads) {
 
 int64_t rf_context_cache(rf_context*) { return 0; }
 
+int rf_context_computes(rf_context* context, int type) {
+  return type == RF_F32 || (type == RF_BF16 && context->bf16) ? 1 : 0;
+}
+
 int rf_context_describe(rf_context* context, char* text, int capacity) {
-  std::snprintf(text, static_cast<size_t>(capacity), "CPU, %s, %d threads", rf::isa_name(context->isa),
-                context->pool.threads());
+  std::snprintf(text, static_cast<size_t>(capacity), "CPU, %s%s, %d threads", rf::isa_name(context->isa),
+                context->bf16 ? ", bfloat16" : "", context->pool.threads());
   return RF_STATUS_OK;
 }
 

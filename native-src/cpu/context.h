@@ -18,6 +18,8 @@ constexpr int kInvalidDevice = 101;
 
 struct rf_context {
   rf::Isa isa = rf::Isa::generic;
+  // Whether there are products of bfloat16: AVX512_BF16.
+  bool bf16 = false;
   rf::Pool pool;
   rf::Arena arena;
   // Bytes that the machine had left when the context was created.

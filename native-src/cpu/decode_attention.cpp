@@ -13,7 +13,9 @@
 namespace rf {
 
 struct Decode {
-  HeadRows out, queries, keys, values;
+  Matrix out;
+  HeadRows queries, keys, values;
+  int type;  // of queries, keys and values
   const int32_t* rows;
   const int32_t* own;
   const float* head_mask;
@@ -39,7 +41,8 @@ struct List {
 };
 
 // x[i] times y[i] for kLanes pairs of rows; 0 where x[i] is null.
-RF_INLINE F row_products(const float* const* x, const float* const* y, int64_t size) {
+template <class Number>
+RF_INLINE F row_products(const Number* const* x, const Number* const* y, int64_t size) {
   alignas(64) float parts[kLanes * kLanes];
   alignas(64) float turned[kLanes * kLanes];
   for (int i = 0; i < kLanes; ++i) {
@@ -55,6 +58,8 @@ RF_INLINE F row_products(const float* const* x, const float* const* y, int64_t s
   return total;
 }
 
+// Number: that of queries, keys and values, float or the bits of a bfloat16.
+template <class Number>
 class Head {
  public:
   Head(const Decode& p, const List& list, int64_t index)
@@ -83,35 +88,37 @@ class Head {
   }
 
  private:
-  const float* row_at(const HeadRows& rows, int64_t row) const { return rows.data + row * rows.stride + column_; }
-  float* out() const { return p_.out.data + batch_ * p_.out.stride + column_; }
+  const Number* row_at(const HeadRows& rows, int64_t row) const {
+    return reinterpret_cast<const Number*>(rows.data) + row * rows.stride + column_;
+  }
+  void put(int64_t d, F value) const { store_elements(p_.out, batch_, column_ + d, column_ + p_.size, value); }
 
   void alone(int32_t self) {
     for (int64_t d = 0; d < p_.size; d += kLanes) {
       const F value = self < 0 ? F{} : load_row_part(row_at(p_.values, self), d, p_.size);
-      store_row_part(out(), d, p_.size, value * factor_);
+      put(d, value * factor_);
     }
   }
 
   // Fetches the values of the listed rows first .. first + kLanes - 1, and the keys of those behind them.
   void fetch(int64_t first) const {
     for (int64_t i = first; i < count_ && i < first + kLanes; ++i) {
-      const float* const value = row_at(p_.values, list_.found[i]);
-      for (int64_t d = 0; d < p_.size; d += 16) __builtin_prefetch(value + d, 0, 2);
+      const Number* const value = row_at(p_.values, list_.found[i]);
+      for (int64_t d = 0; d < p_.size; d += kLine) __builtin_prefetch(value + d, 0, 2);
       if (i + kLanes < count_) {
-        const float* const key = row_at(p_.keys, list_.found[i + kLanes]);
-        for (int64_t d = 0; d < p_.size; d += 16) __builtin_prefetch(key + d);
+        const Number* const key = row_at(p_.keys, list_.found[i + kLanes]);
+        for (int64_t d = 0; d < p_.size; d += kLine) __builtin_prefetch(key + d);
       }
     }
   }
 
   // weights[i] = query . key i; behind the last one minus infinity.
   void scores() {
-    const float* query[kLanes];
+    const Number* query[kLanes];
     for (int i = 0; i < kLanes; ++i) query[i] = row_at(p_.queries, batch_);
     const float size = static_cast<float>(p_.size);
     for (int64_t first = 0; first < count_; first += kLanes) {
-      const float* key[kLanes];
+      const Number* key[kLanes];
       for (int64_t i = 0; i < kLanes; ++i) {
         key[i] = first + i < count_ ? row_at(p_.keys, list_.found[first + i]) : nullptr;
       }
@@ -141,16 +148,18 @@ class Head {
   void average(int64_t column, float share) {
     F sums[kSums] = {};
     for (int64_t i = 0; i < count_; ++i) {
-      const float* const value = row_at(p_.values, list_.found[i]);
+      const Number* const value = row_at(p_.values, list_.found[i]);
       const F weight = set(list_.weights[i]);
 #pragma GCC unroll 8
       for (int v = 0; v < kSums; ++v) {
         const int64_t d = column + v * kLanes;
-        sums[v] = fma(weight, WHOLE ? load(value + d) : load_row_part(value, d, p_.size), sums[v]);
+        sums[v] = fma(weight, load_row_part(value, d, WHOLE ? d + kLanes : p_.size), sums[v]);
       }
     }
 #pragma GCC unroll 8
-    for (int v = 0; v < kSums; ++v) store_row_part(out(), column + v * kLanes, p_.size, sums[v] * share);
+    for (int v = 0; v < kSums; ++v) {
+      if (column + v * kLanes < p_.size) put(column + v * kLanes, sums[v] * share);
+    }
   }
 
   const Decode& p_;
@@ -159,6 +168,7 @@ class Head {
   const int32_t* const rows_;
   const float factor_;
   int64_t count_ = 0;
+  static constexpr int64_t kLine = 64 / static_cast<int64_t>(sizeof(Number));
 };
 
 }  // namespace
@@ -178,7 +188,9 @@ void decode_attention(rf_context& context, const Decode& p) {
     Arrays arrays(memory + team.thread * bytes);
     const List list(arrays, p.entries);
     const Range own = team.share(lists);
-    for (int64_t i = own.from; i < own.to; ++i) Head(p, list, i).attend();
+    for (int64_t i = own.from; i < own.to; ++i) {
+      p.type == RF_BF16 ? Head<uint16_t>(p, list, i).attend() : Head<float>(p, list, i).attend();
+    }
   });
   if (!run) {
     context.status = RF_STATUS_HOST_MEMORY;
@@ -195,17 +207,18 @@ extern "C" int rf_decode_attention(rf_context* context, void* out, int64_t out_s
                                    const int32_t* own, const float* head_mask, int batch, int heads, int head_size,
                                    int rounds, int window, int shared_keys) {
   using namespace rf;
-  if (head_size > kAttentionMaxSize || out_type != RF_F32 || input_type != RF_F32 ||
+  if (head_size > kAttentionMaxSize || (input_type != RF_F32 && input_type != RF_BF16) ||
       int64_t{rounds} * window > INT32_MAX / 2) {
     return RF_STATUS_UNSUPPORTED;
   }
   if (batch == 0 || heads == 0) {
     return RF_STATUS_OK;
   }
-  const Decode p = {head_rows(out, out_stride),
+  const Decode p = {matrix(out, out_stride, out_type),
                     head_rows(queries, query_stride),
                     head_rows(keys, key_stride),
                     head_rows(values, value_stride),
+                    input_type,
                     rows,
                     own,
                     head_mask,

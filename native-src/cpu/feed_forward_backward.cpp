@@ -144,39 +144,49 @@ void feed_forward_backward(rf_context& context, const FeedForwardBackward& b) {
 
 #ifdef RF_ENTRY_POINTS
 extern "C" int64_t rf_feed_forward_backward_workspace(rf_context* context, int64_t chunk, int64_t hidden,
-                                                      int64_t inner) {
+                                                      int64_t inner, int input_type) {
   int64_t bytes = 0;
   const rf::FeedForwardSize p = {chunk, hidden, inner, &bytes};
-  RF_RUN(*context, feed_forward_backward_size, p);
+  if (input_type == RF_F32) {
+    RF_RUN(*context, feed_forward_backward_size, p);
+  } else if (rf_context_computes(context, input_type) != 0) {
+    RF_RUN_BF16(*context, feed_forward_backward_bf16_size, p);
+  }
   return bytes;
 }
 
-extern "C" int rf_feed_forward_backward(rf_context* context, float* out, int64_t out_stride, float* dx,
-                                        int64_t dx_stride, float* dw1, int64_t dw1_stride, float* db1, float* dw2,
-                                        int64_t dw2_stride, const float* d_out, int64_t d_out_stride, const float* x,
-                                        int64_t x_stride, const float* w1, int64_t w1_stride, const float* b1,
-                                        const float* w2, int64_t w2_stride, int function, int64_t rows,
-                                        int64_t hidden, int64_t inner, int64_t chunk, RF_DROPOUT, void* workspace) {
+extern "C" int rf_feed_forward_backward(rf_context* context, void* out, int64_t out_stride, int out_type, void* dx,
+                                        int64_t dx_stride, int dx_type, float* dw1, int64_t dw1_stride, float* db1,
+                                        float* dw2, int64_t dw2_stride, const void* d_out, int64_t d_out_stride,
+                                        const void* x, int64_t x_stride, const void* w1, int64_t w1_stride,
+                                        const float* b1, const void* w2, int64_t w2_stride, int input_type,
+                                        int function, int64_t rows, int64_t hidden, int64_t inner, int64_t chunk,
+                                        RF_DROPOUT, void* workspace) {
   using namespace rf;
-  if (function < RF_RELU || function > RF_TANH) {
+  if (function < RF_RELU || function > RF_TANH ||
+      (input_type == RF_F32 && (dx_type != RF_F32 || (out != nullptr && out_type != RF_F32)))) {
     return RF_STATUS_UNSUPPORTED;
   }
   if (rows == 0 || hidden == 0 || inner == 0) {
     return RF_STATUS_OK;
   }
-  const FeedForwardBackward p = {{out, out_stride, x, x_stride, w1, w1_stride, b1, w2, w2_stride, function, rows,
-                                  hidden, inner, RF_DROPOUT_ARGUMENTS, workspace},
-                                 dx,
-                                 dw1,
-                                 db1,
-                                 dw2,
-                                 dx_stride,
-                                 dw1_stride,
-                                 dw2_stride,
-                                 d_out,
-                                 d_out_stride,
-                                 chunk};
-  RF_RUN(*context, feed_forward_backward, p);
+  if (input_type == RF_F32) {
+    const FeedForwardBackward p = {
+        {static_cast<float*>(out), out_stride, static_cast<const float*>(x), x_stride, static_cast<const float*>(w1),
+         w1_stride, b1, static_cast<const float*>(w2), w2_stride, function, rows, hidden, inner, RF_DROPOUT_ARGUMENTS,
+         workspace},
+        static_cast<float*>(dx), dw1, db1, dw2, dx_stride, dw1_stride, dw2_stride, static_cast<const float*>(d_out),
+        d_out_stride, chunk};
+    RF_RUN(*context, feed_forward_backward, p);
+  } else {
+    const FeedForwardBackwardBf16 p = {
+        {matrix(out, out_stride, out_type), static_cast<const uint16_t*>(x), x_stride,
+         static_cast<const uint16_t*>(w1), w1_stride, b1, static_cast<const uint16_t*>(w2), w2_stride, function, rows,
+         hidden, inner, RF_DROPOUT_ARGUMENTS, workspace},
+        matrix(dx, dx_stride, dx_type), dw1, db1, dw2, dw1_stride, dw2_stride, static_cast<const uint16_t*>(d_out),
+        d_out_stride, chunk};
+    RF_RUN_BF16(*context, feed_forward_backward_bf16, p);
+  }
   return take_status(*context);
 }
 #endif

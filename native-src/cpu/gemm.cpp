@@ -163,19 +163,29 @@ void gemm(rf_context& context, const Gemm& p) {
 }  // namespace rf
 
 #ifdef RF_ENTRY_POINTS
-extern "C" int rf_gemm(rf_context* context, float* c, int64_t c_stride, const float* a, int64_t a_stride,
-                       int transpose_a, const float* b, int64_t b_stride, int transpose_b, float alpha,
-                       float beta, int64_t rows, int64_t columns, int64_t terms) {
+extern "C" int rf_gemm(rf_context* context, void* c, int64_t c_stride, int c_type, const void* a, int64_t a_stride,
+                       int transpose_a, const void* b, int64_t b_stride, int transpose_b, int input_type,
+                       float alpha, float beta, int64_t rows, int64_t columns, int64_t terms) {
+  using namespace rf;
   if (rows == 0 || columns == 0) {
     return RF_STATUS_OK;
   }
-  const rf::Gemm p = {c,       c_stride, a,     a_stride, transpose_a != 0, b,    b_stride, transpose_b != 0,
-                      alpha,   beta,     rows,  columns,  terms};
-  if (rows <= rf::kFewRows && terms > 0) {
+  if (input_type == RF_BF16) {
+    const GemmBf16 p = {matrix(c, c_stride, c_type), static_cast<const uint16_t*>(a), a_stride, transpose_a != 0,
+                        static_cast<const uint16_t*>(b), b_stride, transpose_b != 0, alpha, beta, rows, columns, terms};
+    RF_RUN_BF16(*context, gemm_bf16, p);
+    return take_status(*context);
+  }
+  if (input_type != RF_F32 || c_type != RF_F32) {
+    return RF_STATUS_UNSUPPORTED;
+  }
+  const Gemm p = {static_cast<float*>(c), c_stride, static_cast<const float*>(a), a_stride, transpose_a != 0,
+                  static_cast<const float*>(b), b_stride, transpose_b != 0, alpha, beta, rows, columns, terms};
+  if (rows <= kFewRows && terms > 0) {
     RF_RUN(*context, gemm_few_rows, p);
   } else {
     RF_RUN(*context, gemm, p);
   }
-  return rf::take_status(*context);
+  return take_status(*context);
 }
 #endif

@@ -28,6 +28,14 @@ bool has(Isa isa) {
 
 }  // namespace
 
+bool has_bf16_products() {
+#if defined(__x86_64__)
+  return has(Isa::avx512) && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 const char* isa_name(Isa isa) {
   return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "generic";
 }

@@ -6,6 +6,8 @@
 //   * defines it:              namespace RF_ISA { void name(rf_context& context, const Arguments& p) {...} }
 //   * calls it from the ABI:   RF_RUN(context, name, arguments), under #ifdef RF_ENTRY_POINTS, which only
 //                              the baseline compilation defines
+// A kernel of bfloat16 products is compiled once, in the namespace avx512_bf16, and takes RF_DECLARE_BF16_KERNEL and
+// RF_RUN_BF16, which gives the status RF_STATUS_UNSUPPORTED where the context has none.
 // Functions that such a file shares with others are `static inline` or in the namespace RF_ISA: an inline
 // function of namespace rf could be kept in its AVX-512 version for all. Hence no templates of std either.
 #ifndef REFORMER_CPU_ISA_H
@@ -19,6 +21,8 @@ enum class Isa { generic, avx2, avx512 };
 // unknown or not there.
 bool choose_isa(Isa* isa);
 const char* isa_name(Isa isa);
+// Whether the processor multiplies bfloat16 numbers (AVX512_BF16).
+bool has_bf16_products();
 
 }  // namespace rf
 
@@ -33,6 +37,13 @@ const char* isa_name(Isa isa);
   namespace avx512 {                                           \
   void name(rf_context& context, const Arguments& arguments);  \
   }
+#define RF_DECLARE_BF16_KERNEL(name, Arguments)                \
+  namespace avx512_bf16 {                                      \
+  void name(rf_context& context, const Arguments& arguments);  \
+  }
+#define RF_RUN_BF16(context, name, arguments)                            \
+  ((context).bf16 ? rf::avx512_bf16::name((context), (arguments))        \
+                  : static_cast<void>((context).status = RF_STATUS_UNSUPPORTED))
 #define RF_RUN(context, name, arguments)                                     \
   ((context).isa == rf::Isa::avx512 ? rf::avx512::name((context), (arguments)) \
    : (context).isa == rf::Isa::avx2 ? rf::avx2::name((context), (arguments))   \
@@ -43,6 +54,8 @@ const char* isa_name(Isa isa);
   void name(rf_context& context, const Arguments& arguments);  \
   }
 #define RF_RUN(context, name, arguments) rf::generic::name((context), (arguments))
+#define RF_DECLARE_BF16_KERNEL(name, Arguments)
+#define RF_RUN_BF16(context, name, arguments) static_cast<void>((context).status = RF_STATUS_UNSUPPORTED)
 #endif
 
 #endif

@@ -261,26 +261,28 @@ int rf_memory(rf_context* context, int64_t* free_bytes, int64_t* total_bytes) {
   return status;
 }
 
+int rf_context_computes(rf_context*, int type) { return type == RF_F32 || type == RF_BF16 ? 1 : 0; }
+
 int rf_multiply_adds(rf_context*, int64_t, double*) { return RF_STATUS_UNSUPPORTED; }
 
-int64_t rf_feed_forward_workspace(rf_context*, int64_t, int64_t) { return 0; }
+int64_t rf_feed_forward_workspace(rf_context*, int64_t, int64_t, int) { return 0; }
 
-int rf_feed_forward(rf_context*, float*, int64_t, const float*, int64_t, const float*, int64_t, const float*,
-                    const float*, int64_t, int, int64_t, int64_t, int64_t, uint64_t, uint32_t, uint32_t, uint32_t,
+int rf_feed_forward(rf_context*, void*, int64_t, int, const void*, int64_t, const void*, int64_t, const float*,
+                    const void*, int64_t, int, int, int64_t, int64_t, int64_t, uint64_t, uint32_t, uint32_t, uint32_t,
                     float, int64_t, void*) {
   return RF_STATUS_UNSUPPORTED;
 }
 
-int64_t rf_feed_forward_backward_workspace(rf_context*, int64_t, int64_t, int64_t) { return 0; }
+int64_t rf_feed_forward_backward_workspace(rf_context*, int64_t, int64_t, int64_t, int) { return 0; }
 
-int rf_feed_forward_backward(rf_context*, float*, int64_t, float*, int64_t, float*, int64_t, float*, float*, int64_t,
-                             const float*, int64_t, const float*, int64_t, const float*, int64_t, const float*,
-                             const float*, int64_t, int, int64_t, int64_t, int64_t, int64_t, uint64_t, uint32_t,
+int rf_feed_forward_backward(rf_context*, void*, int64_t, int, void*, int64_t, int, float*, int64_t, float*, float*,
+                             int64_t, const void*, int64_t, const void*, int64_t, const void*, int64_t, const float*,
+                             const void*, int64_t, int, int, int64_t, int64_t, int64_t, int64_t, uint64_t, uint32_t,
                              uint32_t, uint32_t, float, int64_t, void*) {
   return RF_STATUS_UNSUPPORTED;
 }
 
-int rf_gemm(rf_context*, float*, int64_t, const float*, int64_t, int, const float*, int64_t, int, float,
+int rf_gemm(rf_context*, void*, int64_t, int, const void*, int64_t, int, const void*, int64_t, int, int, float,
             float, int64_t, int64_t, int64_t) {
   return RF_STATUS_UNSUPPORTED;
 }

@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 4
+#define RF_ABI_VERSION 5
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,6 +93,9 @@ RF_EXPORT int rf_context_threads(rf_context* context, int threads);
 RF_EXPORT int64_t rf_context_cache(rf_context* context);
 // "NVIDIA H100 80GB HBM3, sm_90, driver 13.0"; text has capacity bytes and ends with 0.
 RF_EXPORT int rf_context_describe(rf_context* context, char* text, int capacity);
+// Whether activations may be of a type, RF_F32 or RF_BF16: 0 or 1. CUDA takes both; the CPU library takes RF_BF16
+// where the processor has AVX512_BF16, and gives RF_STATUS_UNSUPPORTED for products of it where not.
+RF_EXPORT int rf_context_computes(rf_context* context, int type);
 // Waits for everything queued and returns the first error of it.
 RF_EXPORT int rf_synchronize(rf_context* context);
 // Starts a stopwatch of the device behind everything queued; the second waits for all that was queued since and
@@ -129,12 +132,16 @@ RF_EXPORT int rf_fill(rf_context* context, void* target, int64_t stride, int typ
 // multiply-adds over k = 0, 1, 2, ... of (alpha * a) * b; c is not read where beta is 0. Of the CPU library;
 // CUDA, whose products are those of cuBLASLt, gives RF_STATUS_UNSUPPORTED.
 //
-// c [M, N]; a [M, K], or [K, M] with transpose_a; b [K, N], or [N, K] with transpose_b
+// With RF_BF16 factors, terms are added in the order k = 1, 0, 3, 2, ..., denormal numbers count as 0, and where
+// alpha is not 1 an element is alpha * chain + beta * c with a chain that begins at 0.
+//
+// c [M, N] RF_F32, or RF_BF16 with such factors; a [M, K], or [K, M] with transpose_a, and b [K, N], or [N, K] with
+// transpose_b, of input_type
 // rows, columns, terms: M, N, K; c shares no memory with a and b
-RF_EXPORT int rf_gemm(rf_context* context, float* c, int64_t c_stride, const float* a,
-                      int64_t a_stride, int transpose_a, const float* b, int64_t b_stride,
-                      int transpose_b, float alpha, float beta, int64_t rows, int64_t columns,
-                      int64_t terms);
+RF_EXPORT int rf_gemm(rf_context* context, void* c, int64_t c_stride, int c_type, const void* a,
+                      int64_t a_stride, int transpose_a, const void* b, int64_t b_stride,
+                      int transpose_b, int input_type, float alpha, float beta, int64_t rows,
+                      int64_t columns, int64_t terms);
 
 // Independent fused multiply-adds in registers on all threads, `rounds` times a handful a thread: whoever takes
 // the time knows the peak. Of the CPU library; CUDA gives RF_STATUS_UNSUPPORTED.
@@ -190,24 +197,29 @@ RF_EXPORT int rf_residual_backward(rf_context* context, void* acc, int64_t acc_s
 // out = act(dropout(x W1^T + b1)) W2^T in one pass over the rows. Of the CPU library; CUDA, where cuBLASLt does
 // the products, gives RF_STATUS_UNSUPPORTED, and workspaces of 0 bytes.
 //
-// out, x [N, D]; w1 [F, D]; b1 [F]; w2 [D, F], all RF_F32; function: one of rf_function; the mask is [N, F]
-// rows, hidden, inner: N, D, F; out shares no memory with the others
-RF_EXPORT int64_t rf_feed_forward_workspace(rf_context* context, int64_t hidden, int64_t inner);
-RF_EXPORT int rf_feed_forward(rf_context* context, float* out, int64_t out_stride, const float* x,
-                              int64_t x_stride, const float* w1, int64_t w1_stride, const float* b1,
-                              const float* w2, int64_t w2_stride, int function, int64_t rows,
-                              int64_t hidden, int64_t inner, RF_DROPOUT, void* workspace);
+// x [N, D]; w1 [F, D]; w2 [D, F], of input_type, of which hidden values are, too; b1 [F] RF_F32
+// out [N, D] RF_F32, or RF_BF16 with such inputs, shares no memory with the others
+// function: one of rf_function; the mask is [N, F]; rows, hidden, inner: N, D, F
+RF_EXPORT int64_t rf_feed_forward_workspace(rf_context* context, int64_t hidden, int64_t inner,
+                                            int input_type);
+RF_EXPORT int rf_feed_forward(rf_context* context, void* out, int64_t out_stride, int out_type,
+                              const void* x, int64_t x_stride, const void* w1, int64_t w1_stride,
+                              const float* b1, const void* w2, int64_t w2_stride, int input_type,
+                              int function, int64_t rows, int64_t hidden, int64_t inner, RF_DROPOUT,
+                              void* workspace);
 
 // Its gradient, with hidden values computed again, `chunk` rows at a time: dx = , dw1, db1, dw2 += ; also out,
-// unless it is null. out may be d_out, and dx may be x.
-RF_EXPORT int64_t rf_feed_forward_backward_workspace(rf_context* context, int64_t chunk,
-                                                     int64_t hidden, int64_t inner);
+// unless it is null. out may be d_out, and dx may be x, of the same type and stride. d_out is of input_type; of
+// RF_BF16 hidden values and gradients are rounded to it, before db1 is summed.
+RF_EXPORT int64_t rf_feed_forward_backward_workspace(rf_context* context, int64_t chunk, int64_t hidden,
+                                                     int64_t inner, int input_type);
 RF_EXPORT int rf_feed_forward_backward(
-    rf_context* context, float* out, int64_t out_stride, float* dx, int64_t dx_stride, float* dw1,
-    int64_t dw1_stride, float* db1, float* dw2, int64_t dw2_stride, const float* d_out,
-    int64_t d_out_stride, const float* x, int64_t x_stride, const float* w1, int64_t w1_stride,
-    const float* b1, const float* w2, int64_t w2_stride, int function, int64_t rows, int64_t hidden,
-    int64_t inner, int64_t chunk, RF_DROPOUT, void* workspace);
+    rf_context* context, void* out, int64_t out_stride, int out_type, void* dx, int64_t dx_stride,
+    int dx_type, float* dw1, int64_t dw1_stride, float* db1, float* dw2, int64_t dw2_stride,
+    const void* d_out, int64_t d_out_stride, const void* x, int64_t x_stride, const void* w1,
+    int64_t w1_stride, const float* b1, const void* w2, int64_t w2_stride, int input_type,
+    int function, int64_t rows, int64_t hidden, int64_t inner, int64_t chunk, RF_DROPOUT,
+    void* workspace);
 
 // Between the two products: hidden = act(u) with u = dropout(x + bias), and the slope of that in x.
 //

@@ -24,6 +24,7 @@
   X(rf_context_threads)                \
   X(rf_context_cache)                  \
   X(rf_context_describe)               \
+  X(rf_context_computes)               \
   X(rf_synchronize)                    \
   X(rf_timer_start)                    \
   X(rf_timer_stop)                     \

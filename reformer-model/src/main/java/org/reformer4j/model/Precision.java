@@ -45,7 +45,8 @@ public enum Precision {
               + backend.name()
               + " backend does not compute in "
               + label()
-              + ": use precision float32, or the cuda backend");
+              + ": use precision float32, or the cuda backend, or the cpu backend on a processor with"
+              + " AVX512_BF16");
     }
   }
 }

@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 4;
+  static final int ABI_VERSION = 5;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -66,6 +66,8 @@ public final class KernelLibrary extends Pointer {
 
   public native int rf_context_describe(
       @Cast("rf_context*") long context, @Cast("char*") byte[] text, int capacity);
+
+  public native int rf_context_computes(@Cast("rf_context*") long context, int type);
 
   public native int rf_synchronize(@Cast("rf_context*") long context);
 
@@ -126,14 +128,16 @@ public final class KernelLibrary extends Pointer {
 
   public native int rf_gemm(
       @Cast("rf_context*") long context,
-      @Cast("float*") long c,
+      @Cast("void*") long c,
       @Cast("int64_t") long cStride,
-      @Cast("const float*") long a,
+      int cType,
+      @Cast("const void*") long a,
       @Cast("int64_t") long aStride,
       int transposeA,
-      @Cast("const float*") long b,
+      @Cast("const void*") long b,
       @Cast("int64_t") long bStride,
       int transposeB,
+      int inputType,
       float alpha,
       float beta,
       @Cast("int64_t") long rows,
@@ -217,19 +221,24 @@ public final class KernelLibrary extends Pointer {
       @Cast("void*") long workspace);
 
   public native @Cast("int64_t") long rf_feed_forward_workspace(
-      @Cast("rf_context*") long context, @Cast("int64_t") long hidden, @Cast("int64_t") long inner);
+      @Cast("rf_context*") long context,
+      @Cast("int64_t") long hidden,
+      @Cast("int64_t") long inner,
+      int inputType);
 
   public native int rf_feed_forward(
       @Cast("rf_context*") long context,
-      @Cast("float*") long out,
+      @Cast("void*") long out,
       @Cast("int64_t") long outStride,
-      @Cast("const float*") long x,
+      int outType,
+      @Cast("const void*") long x,
       @Cast("int64_t") long xStride,
-      @Cast("const float*") long w1,
+      @Cast("const void*") long w1,
       @Cast("int64_t") long w1Stride,
       @Cast("const float*") long b1,
-      @Cast("const float*") long w2,
+      @Cast("const void*") long w2,
       @Cast("int64_t") long w2Stride,
+      int inputType,
       int function,
       @Cast("int64_t") long rows,
       @Cast("int64_t") long hidden,
@@ -246,28 +255,32 @@ public final class KernelLibrary extends Pointer {
       @Cast("rf_context*") long context,
       @Cast("int64_t") long chunk,
       @Cast("int64_t") long hidden,
-      @Cast("int64_t") long inner);
+      @Cast("int64_t") long inner,
+      int inputType);
 
   public native int rf_feed_forward_backward(
       @Cast("rf_context*") long context,
-      @Cast("float*") long out,
+      @Cast("void*") long out,
       @Cast("int64_t") long outStride,
-      @Cast("float*") long dx,
+      int outType,
+      @Cast("void*") long dx,
       @Cast("int64_t") long dxStride,
+      int dxType,
       @Cast("float*") long dw1,
       @Cast("int64_t") long dw1Stride,
       @Cast("float*") long db1,
       @Cast("float*") long dw2,
       @Cast("int64_t") long dw2Stride,
-      @Cast("const float*") long dOut,
+      @Cast("const void*") long dOut,
       @Cast("int64_t") long dOutStride,
-      @Cast("const float*") long x,
+      @Cast("const void*") long x,
       @Cast("int64_t") long xStride,
-      @Cast("const float*") long w1,
+      @Cast("const void*") long w1,
       @Cast("int64_t") long w1Stride,
       @Cast("const float*") long b1,
-      @Cast("const float*") long w2,
+      @Cast("const void*") long w2,
       @Cast("int64_t") long w2Stride,
+      int inputType,
       int function,
       @Cast("int64_t") long rows,
       @Cast("int64_t") long hidden,

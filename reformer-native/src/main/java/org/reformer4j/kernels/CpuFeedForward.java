@@ -25,7 +25,9 @@ final class CpuFeedForward implements FeedForwards {
     long bias = memory.address(b1);
     Dropout dropout = spec.dropout();
     long bytes =
-        device.kernels().rf_feed_forward_workspace(device.context(), x.columns(), w1.rows());
+        device
+            .kernels()
+            .rf_feed_forward_workspace(device.context(), x.columns(), w1.rows(), fromX.type());
     long workspace = memory.workspace(bytes);
     int status =
         device
@@ -34,6 +36,7 @@ final class CpuFeedForward implements FeedForwards {
                 device.context(),
                 toOut.address(),
                 toOut.stride(),
+                toOut.type(),
                 fromX.address(),
                 fromX.stride(),
                 first.address(),
@@ -41,6 +44,7 @@ final class CpuFeedForward implements FeedForwards {
                 bias,
                 second.address(),
                 second.stride(),
+                fromX.type(),
                 FeedForwardKernels.code(spec.activation()),
                 x.rows(),
                 x.columns(),
@@ -84,7 +88,8 @@ final class CpuFeedForward implements FeedForwards {
     long bytes =
         device
             .kernels()
-            .rf_feed_forward_backward_workspace(device.context(), chunk, x.columns(), w1.rows());
+            .rf_feed_forward_backward_workspace(
+                device.context(), chunk, x.columns(), w1.rows(), fromX.type());
     long workspace = memory.workspace(bytes);
     int status =
         device
@@ -93,8 +98,10 @@ final class CpuFeedForward implements FeedForwards {
                 device.context(),
                 toOut.address(),
                 toOut.stride(),
+                toOut.type(),
                 toX.address(),
                 toX.stride(),
+                toX.type(),
                 toFirst.address(),
                 toFirst.stride(),
                 toBias,
@@ -109,6 +116,7 @@ final class CpuFeedForward implements FeedForwards {
                 bias,
                 second.address(),
                 second.stride(),
+                fromX.type(),
                 FeedForwardKernels.code(spec.activation()),
                 x.rows(),
                 x.columns(),

@@ -2,7 +2,10 @@ package org.reformer4j.kernels;
 
 import org.reformer4j.api.Tensor;
 
-/** c = alpha * op(a) * op(b) + beta * c by the CPU library: the bits of the reference backend. */
+/**
+ * c = alpha * op(a) * op(b) + beta * c by the CPU library: of floats the bits of the reference
+ * backend.
+ */
 final class CpuProducts implements Products {
   private final Device device;
   private final DeviceMemory memory;
@@ -31,12 +34,14 @@ final class CpuProducts implements Products {
                 device.context(),
                 memory.address(c),
                 c.rowStride(),
+                ElementTypes.code(c),
                 memory.address(a),
                 a.rowStride(),
                 transposeA ? 1 : 0,
                 memory.address(b),
                 b.rowStride(),
                 transposeB ? 1 : 0,
+                ElementTypes.code(a),
                 alpha,
                 beta,
                 c.rows(),

@@ -1,6 +1,7 @@
 package org.reformer4j.kernels;
 
 import org.reformer4j.api.BackendException;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.binding.KernelLibraries;
 import org.reformer4j.binding.KernelLibrary;
@@ -22,10 +23,8 @@ final class Device {
   private BackendException lost;
   private boolean closed;
 
-  private Device(
-      String backend, KernelArguments arguments, String fastPath, KernelLibrary kernels) {
+  private Device(String backend, String fastPath, KernelLibrary kernels) {
     this.backend = backend;
-    this.arguments = arguments;
     this.fastPath = fastPath;
     this.kernels = kernels;
     long[] created = new long[1];
@@ -38,17 +37,18 @@ final class Device {
           "the " + backend + " device cannot be opened: " + describe(kernels, status));
     }
     this.context = created[0];
+    boolean halves = kernels.rf_context_computes(context, ElementTypes.code(DType.BF16)) != 0;
+    this.arguments = halves ? KernelArguments.F32_OR_BF16 : KernelArguments.F32;
   }
 
   /** Opens the first device that CUDA shows. */
   static Device cuda(KernelLibrary kernels) {
-    return new Device(
-        CudaBackendProvider.NAME, KernelArguments.F32_OR_BF16, "tensor cores", kernels);
+    return new Device(CudaBackendProvider.NAME, "tensor cores", kernels);
   }
 
   /** Opens the processor. */
   static Device cpu(KernelLibrary kernels, int threads) {
-    Device device = new Device(CpuBackendProvider.NAME, KernelArguments.F32, "vectors", kernels);
+    Device device = new Device(CpuBackendProvider.NAME, "vectors", kernels);
     int status = kernels.rf_context_threads(device.context, threads);
     if (status != 0) {
       device.close();

@@ -7,6 +7,7 @@ import java.util.Locale;
 import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.text.ByteTokenizer;
 import picocli.CommandLine.Option;
@@ -97,6 +98,15 @@ final class ModelOptions {
           "Dropout of embeddings, attention and feed-forward (default: ${DEFAULT-VALUE}).")
   private double dropout;
 
+  @Option(
+      names = "--residual-arithmetic",
+      paramLabel = "KIND",
+      defaultValue = "float",
+      description =
+          "float, or fixed_point: streams that the backward pass rebuilds bit for bit"
+              + " (default: ${DEFAULT-VALUE}).")
+  private String residualArithmetic;
+
   /** Returns the config; a file must describe a causal byte-level model. */
   ReformerConfig config() {
     if (config == null) {
@@ -154,6 +164,7 @@ final class ModelOptions {
         .lshAttnChunkLength(chunk)
         .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
         .numHashes(hashes)
+        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .hiddenDropoutProb(dropout)
         .localAttentionProbsDropoutProb(dropout)
         .lshAttentionProbsDropoutProb(0)

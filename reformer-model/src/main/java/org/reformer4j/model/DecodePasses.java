@@ -73,11 +73,11 @@ final class DecodePasses {
     }
     try (TensorScope step = backend.scope("decode-step")) {
       Pass pass = pass(step, count);
-      Tensor streams = step.allocate(DType.F32, count, 2L * config.hiddenSize());
+      DType type = config.residualArithmetic().streams();
+      Tensor streams = step.allocate(type, count, 2L * config.hiddenSize());
       Tensor x1 = streams.columns(0, config.hiddenSize());
       Tensor x2 = streams.columns(config.hiddenSize(), config.hiddenSize());
-      encoder.embeddings.forward(x1, upload(ids, step), upload(positions, step), pass);
-      backend.copy(x2, x1);
+      encoder.embed(x1, x2, upload(ids, step), upload(positions, step), pass);
       encoder.stack.decode(x1, x2, cache, pass);
       if (ending == 0) {
         return;

@@ -97,11 +97,9 @@ final class MemoryPlan {
    * @param config the model's
    * @param sequences rows of the batch
    * @param hash rounds R
-   * @param streams type of the residual streams
    * @param activations type of the branches' results
    */
-  record KeptBytes(
-      ReformerConfig config, Sequences sequences, HashSpec hash, DType streams, DType activations) {
+  record KeptBytes(ReformerConfig config, Sequences sequences, HashSpec hash, DType activations) {
     int layers() {
       return config.numHiddenLayers();
     }
@@ -111,7 +109,8 @@ final class MemoryPlan {
       long heads = config.numAttentionHeads();
       long bytes = 0;
       if (sorts(layer)
-          && (streams != DType.FIXED || level.compareTo(MemoryPolicy.KEEP_ORDER) >= 0)) {
+          && (config.residualArithmetic() == ResidualArithmetic.FLOAT
+              || level.compareTo(MemoryPolicy.KEEP_ORDER) >= 0)) {
         bytes += rows * heads * hash.rounds() * DType.I32.bytes();
       }
       if (level.compareTo(MemoryPolicy.KEEP_FEED_FORWARD) >= 0) {

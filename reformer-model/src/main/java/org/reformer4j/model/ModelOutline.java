@@ -1,7 +1,6 @@
 package org.reformer4j.model;
 
 import java.util.Arrays;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.model.MemoryPlan.KeptBytes;
@@ -44,8 +43,7 @@ public final class ModelOutline {
     Arrays.fill(slots, Passes.paddedLength(config, length));
     HashSpec hash = new HashSpec(config.numHashes(), config.bucketFactors(slots[0]));
     KeptBytes size =
-        new KeptBytes(
-            config, Sequences.of(length, lengths, slots), hash, DType.F32, precision.activations());
+        new KeptBytes(config, Sequences.of(length, lengths, slots), hash, precision.activations());
     return size.step(policy == MemoryPolicy.RECOMPUTE)
         + MemoryPlan.uniform(config.numHiddenLayers(), policy).bytes(size);
   }

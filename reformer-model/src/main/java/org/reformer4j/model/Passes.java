@@ -81,7 +81,7 @@ final class Passes {
     if (options.memory() != MemoryPolicy.AUTO) {
       return MemoryPlan.uniform(config.numHiddenLayers(), options.memory());
     }
-    KeptBytes size = new KeptBytes(config, sequences, hash, DType.F32, precision.activations());
+    KeptBytes size = new KeptBytes(config, sequences, hash, precision.activations());
     long available = backend.availableBytes();
     if (options.memoryBytes().isEmpty() && available == Long.MAX_VALUE) {
       return MemoryPlan.uniform(config.numHiddenLayers(), MemoryPolicy.RECOMPUTE);

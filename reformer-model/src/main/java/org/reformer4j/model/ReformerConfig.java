@@ -56,6 +56,7 @@ import org.reformer4j.api.Activation;
  * @param tieWordEmbeddings always false: the head has 2*D columns, the word embeddings D
  * @param useCache whether generation caches by default
  * @param vocabSize V
+ * @param residualArithmetic in what numbers the residual streams add up
  * @param dialect in what LSH attention may differ from Hugging Face's
  * @param extra other fields of {@code config.json} as JSON text, kept to be written back
  */
@@ -97,6 +98,7 @@ public record ReformerConfig(
     boolean tieWordEmbeddings,
     boolean useCache,
     int vocabSize,
+    ResidualArithmetic residualArithmetic,
     Dialect dialect,
     Map<String, String> extra) {
   /** Value of {@code model_type}. */
@@ -118,6 +120,7 @@ public record ReformerConfig(
     extra = Collections.unmodifiableSortedMap(new TreeMap<>(Map.copyOf(extra)));
     Objects.requireNonNull(classifierDropout, "classifierDropout");
     Objects.requireNonNull(dialect, "dialect");
+    Objects.requireNonNull(residualArithmetic, "residualArithmetic");
     Objects.requireNonNull(hashSeed, "hashSeed");
     Objects.requireNonNull(hiddenAct, "hiddenAct");
     Objects.requireNonNull(problemType, "problemType");

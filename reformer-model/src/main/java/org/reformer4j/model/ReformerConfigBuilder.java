@@ -60,6 +60,7 @@ public final class ReformerConfigBuilder {
   private boolean tieWordEmbeddings = false;
   private boolean useCache = true;
   private int vocabSize = 320;
+  private ResidualArithmetic residualArithmetic = ResidualArithmetic.FLOAT;
   private Dialect dialect = Dialect.HUGGING_FACE;
   private Map<String, String> extra = Map.of();
 
@@ -103,6 +104,7 @@ public final class ReformerConfigBuilder {
     tieWordEmbeddings = config.tieWordEmbeddings();
     useCache = config.useCache();
     vocabSize = config.vocabSize();
+    residualArithmetic = config.residualArithmetic();
     dialect = config.dialect();
     extra = config.extra();
   }
@@ -336,6 +338,11 @@ public final class ReformerConfigBuilder {
     return this;
   }
 
+  public ReformerConfigBuilder residualArithmetic(ResidualArithmetic residualArithmetic) {
+    this.residualArithmetic = residualArithmetic;
+    return this;
+  }
+
   /** Returns the dialect set so far, so that one of its choices can be changed. */
   public Dialect dialect() {
     return dialect;
@@ -397,6 +404,7 @@ public final class ReformerConfigBuilder {
         tieWordEmbeddings,
         useCache,
         vocabSize,
+        residualArithmetic,
         dialect,
         extra);
   }

@@ -35,7 +35,8 @@ final class Step implements AutoCloseable {
       pass = Passes.begin(encoder.config, backend, scope, precision, batch, options, back);
       int d = encoder.config.hiddenSize();
       // Both streams side by side, so that the head reads their concatenation in place.
-      streams = scope.allocate(DType.F32, batch.rows(), 2L * d);
+      DType type = encoder.config.residualArithmetic().streams();
+      streams = scope.allocate(type, batch.rows(), 2L * d);
       x1 = streams.columns(0, d);
       x2 = streams.columns(d, d);
       ids = Passes.upload(backend, scope, batch.ids(), batch);
@@ -47,8 +48,7 @@ final class Step implements AutoCloseable {
   }
 
   void embed() {
-    encoder.embeddings.forward(x1, ids, positions, pass);
-    backend.copy(x2, x1);
+    encoder.embed(x1, x2, ids, positions, pass);
   }
 
   Branch.Saved[] forward() {

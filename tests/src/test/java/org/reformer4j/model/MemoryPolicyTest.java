@@ -74,7 +74,10 @@ class MemoryPolicyTest {
   }
 
   private static KeptBytes size(ReformerConfig config, DType streams, DType activations) {
-    return new KeptBytes(config, SEQUENCES, HASH, streams, activations);
+    ResidualArithmetic arithmetic =
+        streams == DType.FIXED ? ResidualArithmetic.FIXED_POINT : ResidualArithmetic.FLOAT;
+    ReformerConfig exact = config.toBuilder().residualArithmetic(arithmetic).build();
+    return new KeptBytes(exact, SEQUENCES, HASH, activations);
   }
 
   /** What a stack did: bytes kept, streams rebuilt, all gradients. */

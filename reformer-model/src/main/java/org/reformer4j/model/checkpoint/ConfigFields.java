@@ -27,6 +27,7 @@ import org.reformer4j.model.Dialect.RotationScope;
 import org.reformer4j.model.ProblemType;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerConfigBuilder;
+import org.reformer4j.model.ResidualArithmetic;
 
 /**
  * All fields of {@code config.json} that stand for themselves; {@link ConfigLabels} has the rest.
@@ -171,6 +172,14 @@ final class ConfigFields {
           choice("lsh_logit_scale", LogitScale.class, Dialect::logitScale, Dialect::with),
           choice("lsh_rotation_scope", RotationScope.class, Dialect::rotationScope, Dialect::with),
           choice("num_buckets_rule", BucketRule.class, Dialect::bucketRule, Dialect::with),
+          new ConfigField(
+              "residual_arithmetic",
+              (json, b) ->
+                  b.residualArithmetic(ResidualArithmetic.fromConfigName(ConfigField.toText(json))),
+              c ->
+                  c.residualArithmetic() == ResidualArithmetic.FLOAT
+                      ? MissingNode.getInstance()
+                      : TextNode.valueOf(c.residualArithmetic().configName())),
           new ConfigField("num_buckets", ConfigFields::readBuckets, ConfigFields::writeBuckets),
           new ConfigField(
               "problem_type",

@@ -17,6 +17,9 @@ namespace RF_ISA {
 
 RF_INLINE int64_t round_up(int64_t count, int64_t unit) { return (count + unit - 1) / unit * unit; }
 
+// Cells of a gathered row.
+RF_INLINE int64_t row_cells(int64_t size) { return kPerCell == 1 ? round_up(size, kTileColumns) : size / kPerCell; }
+
 // A thread's arrays, one after the other in its part of the scratch memory. Without memory it only counts.
 class Arrays {
  public:
@@ -72,6 +75,23 @@ RF_INLINE void run_attention(rf_context& context, const Attention& a, const Body
 
 static inline HeadRows head_rows(const void* data, int64_t stride) {
   return {static_cast<float*>(const_cast<void*>(data)), stride};
+}
+
+// What rf_attention_fast says of bfloat16 rows: more than of floats, for it wants another workspace.
+constexpr int kFastHalves = 2;
+
+// Whether bfloat16 rows are multiplied as such: whole vectors of pairs, and whole pairs of places.
+static inline int has_fast_attention(int head_size, int chunk, int64_t alignment) {
+  const bool fits = head_size % 32 == 0 && head_size <= kAttentionMaxSize && chunk % 2 == 0 && alignment % 16 == 0;
+  return fits && has_bf16_products() ? kFastHalves : 0;
+}
+
+static inline int64_t alignment_of(const HeadRows& rows) {
+  return reinterpret_cast<intptr_t>(rows.data) | rows.stride * 2;
+}
+
+static inline int64_t alignment_of(const Attention& a) {
+  return alignment_of(a.queries) | alignment_of(a.keys) | alignment_of(a.values);
 }
 
 static inline int attention_arguments(Attention* a, RF_ATTENTION) {

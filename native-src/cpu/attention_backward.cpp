@@ -16,6 +16,7 @@
 namespace rf {
 
 RF_DECLARE_KERNEL(attention_backward, AttentionBackward)
+RF_DECLARE_BF16_KERNEL(attention_backward, AttentionBackward)
 
 namespace RF_ISA {
 namespace {
@@ -96,8 +97,8 @@ class Backward {
     for (int64_t panel = 0; panel < pair.count; panel += kTileColumns) {
       const int64_t query = pair.query_slot + pair.first + panel;
       const float* const panels = s_.query_panels + (pair.first + panel) * s_.pitch;
-      product_rows<Fused>(places_.chunk, {s_.keys + pair.key_slot * s_.pitch, s_.pitch, 1}, panels, kTileColumns,
-                          a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
+      product_rows<Product>(places_.chunk, {s_.keys + pair.key_slot * s_.pitch, s_.pitch, 1}, panels, kTileColumns,
+                          a_.size / kPerCell, Zero<F>(), [&](int64_t key, int v, F sum) {
                             store(s_.weights + key * kQueryBlock + panel + v * kLanes, sum);
                           });
       if (a_.shared && !a_.causal) {
@@ -108,10 +109,12 @@ class Backward {
       const float* const d_panels = s_.d_out_panels + (pair.first + panel) * s_.pitch;
       const float* const factors = s_.factors + pair.key_slot;
       const float* const delta = s_.delta + query;
-      product_rows<Fused>(places_.chunk, {s_.values + pair.key_slot * s_.pitch, s_.pitch, 1}, d_panels, kTileColumns,
-                          a_.size, Zero<F>(), [&](int64_t key, int v, F sum) {
+      const float head = kPerCell == 1 ? 1.0f : head_factor(a_, places_);
+      product_rows<Product>(places_.chunk, {s_.values + pair.key_slot * s_.pitch, s_.pitch, 1}, d_panels, kTileColumns,
+                          a_.size / kPerCell, Zero<F>(), [&](int64_t key, int v, F sum) {
                             const int64_t at = key * kQueryBlock + panel + v * kLanes;
                             const F weight = load(s_.weights + at);
+                            if (kPerCell != 1) sum *= head;
                             if (s_.drops != nullptr) {
                               const F factor = load(s_.drops + at);
                               sum *= factor;
@@ -119,8 +122,26 @@ class Backward {
                             }
                             store(s_.d_scores + at, weight * (sum - load(delta + v * kLanes)) * factors[key]);
                           });
+#if defined(__AVX512BF16__)
+      round_scores(panel, head);
+#endif
     }
   }
+
+#if defined(__AVX512BF16__)
+  // Weights, times the factor of the head, and d_scores of a panel as bfloat16: rows of keys, and pairs of keys.
+  void round_scores(int64_t panel, float head) {
+    for (int64_t key = 0; key < places_.chunk; ++key) {
+      const int64_t at = key * kQueryBlock + panel;
+      store(s_.weight_rows + at / 2, round_row(load(s_.weights + at) * head, load(s_.weights + at + kLanes) * head));
+      store(s_.d_score_rows + at / 2, round_row(load(s_.d_scores + at), load(s_.d_scores + at + kLanes)));
+      for (int64_t i = 0; key % 2 == 0 && i < kTileColumns; i += kLanes) {
+        const F next = key + 1 < places_.chunk ? load(s_.d_scores + at + kQueryBlock + i) : F{};
+        store(s_.d_score_terms + key / 2 * kQueryBlock + panel + i, round_pairs(load(s_.d_scores + at + i), next));
+      }
+    }
+  }
+#endif
 
   template <bool COMPARES_SELF>
   void probabilities(const Pair& pair, int64_t query, int64_t panel) {
@@ -141,29 +162,37 @@ class Backward {
     }
   }
 
-  // to[rows, K] = or += left[rows, terms] * right[terms, K].
+  // to[rows, K] = or += left[rows, terms] * right[terms, K]; of bfloat16, terms are pairs.
   void add_product(float* to, int64_t rows, Rows<float> left, const float* right, int64_t terms, bool first) {
     for (int64_t column = 0; column < a_.size; column += kTileColumns) {
       float* const c = to + column;
-      product_rows<Fused>(
-          rows, left, right + column, s_.pitch, terms,
-          [&](int64_t row, int v) { return first ? F{} : load(c + row * s_.pitch + v * kLanes); },
-          [&](int64_t row, int v, F sum) { store(c + row * s_.pitch + v * kLanes, sum); });
+      product_rows<Product>(
+          rows, left, right + column, s_.wide, (terms + kPerCell - 1) / kPerCell,
+          [&](int64_t row, int v) { return first ? F{} : load(c + row * s_.wide + v * kLanes); },
+          [&](int64_t row, int v, F sum) { store(c + row * s_.wide + v * kLanes, sum); });
     }
   }
 
   void key_gradients(const Pair& pair) {
-    const int64_t to = pair.key_slot * s_.pitch;
+    const int64_t to = pair.key_slot * s_.wide;
     const int64_t from = (pair.query_slot + pair.first) * s_.pitch;
-    add_product(s_.d_values + to, places_.chunk, {s_.weights, kQueryBlock, 1}, s_.d_out + from, pair.count,
-                pair.first_of_key);
-    add_product(s_.d_keys + to, places_.chunk, {s_.d_scores, kQueryBlock, 1}, s_.queries + from, pair.count,
-                pair.first_of_key);
+#if defined(__AVX512BF16__)
+    const Rows<float> weights = {s_.weight_rows, kQueryBlock / 2, 1}, d_scores = {s_.d_score_rows, kQueryBlock / 2, 1};
+#else
+    const Rows<float> weights = {s_.weights, kQueryBlock, 1}, d_scores = {s_.d_scores, kQueryBlock, 1};
+#endif
+    add_product(s_.d_values + to, places_.chunk, weights, s_.d_out_terms + from, pair.count, pair.first_of_key);
+    add_product(s_.d_keys + to, places_.chunk, d_scores, s_.query_terms + from, pair.count, pair.first_of_key);
   }
 
   void query_gradients(const Pair& pair) {
-    add_product(s_.d_queries + (pair.query_slot + pair.first) * s_.pitch, pair.count, {s_.d_scores, 1, kQueryBlock},
-                s_.keys + pair.key_slot * s_.pitch, places_.chunk, pair.first_of_query);
+#if defined(__AVX512BF16__)
+    const float* const d_scores = s_.d_score_terms;
+#else
+    const float* const d_scores = s_.d_scores;
+#endif
+    add_product(s_.d_queries + (pair.query_slot + pair.first) * s_.wide, pair.count, {d_scores, 1, kQueryBlock},
+                s_.key_terms + pair.key_slot * s_.pitch, places_.chunk, pair.first_of_query);
   }
 
   const Attention& a_;
@@ -193,8 +222,11 @@ void attention_backward(rf_context& context, const AttentionBackward& p) {
 #ifdef RF_ENTRY_POINTS
 #include "attention_floats.h"
 
-extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int, int, int, int, int) {
-  return static_cast<int64_t>(batch) * stride * heads * 4;
+extern "C" int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size, int rounds, int,
+                                                   int, int fast) {
+  const int64_t cells = static_cast<int64_t>(batch) * stride * heads;
+  // dO.O, and the sums of rounds.
+  return cells * 4 + (fast == rf::kFastHalves && rounds > 1 ? cells * head_size * 8 : 0);
 }
 
 extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64_t d_queries_stride, void* d_keys,
@@ -218,7 +250,20 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
     RF_RUN(*context, attention_backward, p);
     return take_status(*context);
   }
-  FloatRows floats(*context, int64_t{batch} * stride, int64_t{heads} * head_size);
+  const int64_t rows = int64_t{batch} * stride;
+  const int64_t width = int64_t{heads} * head_size;
+  if (context->bf16 && gradient_type == RF_BF16 &&
+      has_fast_attention(head_size, chunk, alignment_of(p.a) | alignment_of(p.d_out)) != 0) {
+    // Not used where there is one round.
+    p.query_sums = p.value_sums = head_rows(workspace, width);
+    if (rounds > 1) {
+      p.query_sums.data += rows * heads;
+      p.value_sums.data = p.query_sums.data + rows * width;
+    }
+    RF_RUN_BF16(*context, attention_backward, p);
+    return take_status(*context);
+  }
+  FloatRows floats(*context, rows, width);
   floats.take(&p.a, input_type);
   p.d_queries = floats.out(d_queries, d_queries_stride, gradient_type);
   p.d_values = floats.out(d_values, d_values_stride, gradient_type);

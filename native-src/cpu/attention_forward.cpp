@@ -15,11 +15,13 @@ namespace rf {
 
 struct AttentionForward {
   Attention a;
-  HeadRows out;
+  HeadRows sums;  // of floats, to which rounds are added; out where that has floats
+  Matrix out;     // written in the last round
   float* lse;
 };
 
 RF_DECLARE_KERNEL(attention_forward, AttentionForward)
+RF_DECLARE_BF16_KERNEL(attention_forward, AttentionForward)
 
 namespace RF_ISA {
 namespace {
@@ -35,7 +37,7 @@ struct Window {
   int32_t *tokens, *bounds, *value_tokens, *query_tokens;
 
   Window(Arrays& arrays, const Attention& a, int64_t largest) {
-    pitch = round_up(a.size, kTileColumns);
+    pitch = row_cells(a.size);
     room = a.window_chunks + (largest == 0 ? 0 : kRoom / largest);
     // A panel of the last chunk may read rows behind it.
     const int64_t rows = room * largest + kTileColumns;
@@ -44,13 +46,14 @@ struct Window {
     values = arrays.floats(rows * pitch);
     queries = a.shared ? nullptr : arrays.floats(query_rows * pitch);
     query_panels = arrays.floats(query_rows * pitch);
-    scores = arrays.floats(a.window_chunks * largest * kTileColumns);
-    drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(a.window_chunks * largest * kTileColumns);
+    const int64_t keys_of_window = a.window_chunks * round_up(largest, kPerCell);
+    scores = arrays.floats(keys_of_window * kTileColumns);
+    drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(keys_of_window * kTileColumns);
     factors = arrays.floats(rows);
     high = arrays.floats(kTileColumns);
     tokens = arrays.ints(rows);
     bounds = arrays.ints(rows);
-    value_tokens = arrays.ints(largest);
+    value_tokens = arrays.ints(query_rows);
     query_tokens = arrays.ints(query_rows);
   }
 };
@@ -59,7 +62,7 @@ class Forward {
  public:
   Forward(const AttentionForward& p, const Places& places, const Window& window)
       : p_(p), a_(p.a), places_(places), w_(window), dropout_(p.a.dropout),
-        keys_(places.window_chunks * places.chunk) {}
+        chunk_(round_up(places.chunk, kPerCell)), keys_(places.window_chunks * chunk_) {}
 
   void run(Range positions) {
     if (positions.from == positions.to) {
@@ -74,27 +77,28 @@ class Forward {
       }
       const int64_t last = places_.window_chunks - 1;
       load_chunk(position - places_.before + last, first + last);
-      attend(position, first * places_.chunk);
+      attend(position, first * chunk_);
     }
   }
 
  private:
   void load_chunk(int64_t position, int64_t slot) {
     const int64_t chunk = chunk_at(places_, position);
-    const int64_t row = slot * places_.chunk;
+    const int64_t row = slot * chunk_;
     tokens_of(a_, places_, chunk, w_.tokens + row);
-    for (int64_t i = 0; i < places_.chunk; ++i) {
+    for (int64_t i = 0; i < chunk_; ++i) {
+      if (i >= places_.chunk) w_.tokens[row + i] = -1;
       const int32_t token = w_.tokens[row + i];
       w_.bounds[row + i] = key_bound(a_, places_, token);
       w_.value_tokens[i] = w_.bounds[row + i] == kHidden ? -1 : token;
     }
-    gather(w_.keys + row * w_.pitch, w_.pitch, a_.keys, places_, w_.tokens + row, places_.chunk, a_.size, 1.0f);
-    gather(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, places_.chunk, a_.size, 1.0f);
+    gather(w_.keys + row * w_.pitch, w_.pitch, a_.keys, places_, w_.tokens + row, chunk_, a_.size);
+    gather_values(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, chunk_, a_.size);
     if (a_.shared) {
       transpose_queries(position, w_.keys + row * w_.pitch);
     }
     // Whole panels reach into the next chunk, which is written later.
-    key_factors(w_.factors + row, a_, w_.query_panels, w_.pitch, places_.chunk);
+    key_factors(w_.factors + row, a_, w_.query_panels, w_.pitch, chunk_);
   }
 
   void transpose_queries(int64_t position, const float* rows) {
@@ -104,8 +108,8 @@ class Forward {
 
   // The last chunks but one of the window become its first.
   void move_back(int64_t first) {
-    const size_t rows = static_cast<size_t>((places_.window_chunks - 1) * places_.chunk);
-    const int64_t from = first * places_.chunk;
+    const size_t rows = static_cast<size_t>((places_.window_chunks - 1) * chunk_);
+    const int64_t from = first * chunk_;
     const size_t bytes = rows * static_cast<size_t>(w_.pitch) * 4;
     __builtin_memmove(w_.keys, w_.keys + from * w_.pitch, bytes);
     __builtin_memmove(w_.values, w_.values + from * w_.pitch, bytes);
@@ -115,11 +119,11 @@ class Forward {
   }
 
   void attend(int64_t position, int64_t first_key) {
-    const int64_t first_row = first_key + places_.before * places_.chunk;
+    const int64_t first_row = first_key + places_.before * chunk_;
     const int64_t all = round_up(places_.chunk, kTileColumns);
     for (int64_t i = 0; i < all; ++i) w_.query_tokens[i] = i < places_.chunk ? w_.tokens[first_row + i] : -1;
     if (!a_.shared) {
-      gather(w_.queries, w_.pitch, a_.queries, places_, w_.query_tokens, places_.chunk, a_.size, 1.0f);
+      gather(w_.queries, w_.pitch, a_.queries, places_, w_.query_tokens, places_.chunk, a_.size);
       transpose_queries(position, w_.queries);
     } else if (transposed_ != position) {
       transpose_queries(position, w_.keys + first_row * w_.pitch);
@@ -133,7 +137,7 @@ class Forward {
     const int32_t* const tokens = w_.query_tokens + query;
     const int64_t rest = places_.chunk - query;
     const int64_t count = rest < kTileColumns ? rest : kTileColumns;
-    expect_rows(p_.out, places_, tokens, count, a_.size);
+    if (kPerCell == 1 || places_.rounds > 1) expect_rows<float>(p_.sums, places_, tokens, count, a_.size);
     Softmax softmax[kTileVectors];
     if (a_.shared && !a_.causal) {
       scores<true>(query, first_key, softmax);
@@ -148,8 +152,23 @@ class Forward {
         store(w_.scores + i, load(w_.scores + i) * load(w_.drops + i));
       }
     }
+#if defined(__AVX512BF16__)
+    pair_weights();
+#endif
     add_round(round, tokens, count, first_key, softmax);
   }
+
+#if defined(__AVX512BF16__)
+  // Weights become pairs of keys, [keys / 2, kTileColumns].
+  void pair_weights() {
+    for (int64_t key = 0; key < keys_; key += 2) {
+      for (int64_t i = 0; i < kTileColumns; i += kLanes) {
+        const float* const from = w_.scores + key * kTileColumns + i;
+        store(w_.scores + key / 2 * kTileColumns + i, round_pairs(load(from), load(from + kTileColumns)));
+      }
+    }
+  }
+#endif
 
   // Masked scores, and the largest of every query.
   template <bool COMPARES_SELF>
@@ -161,8 +180,9 @@ class Forward {
     const float* const factors = w_.factors + first_key;
     const int32_t* const bounds = w_.bounds + first_key;
     const int32_t* const keys = w_.tokens + first_key;
-    product_tiles<Fused>(
-        keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch, kTileColumns, a_.size,
+    product_tiles<Product>(
+        keys_, {w_.keys + first_key * w_.pitch, w_.pitch, 1}, w_.query_panels + query * w_.pitch, kTileColumns,
+        a_.size / kPerCell,
         Zero<F>(), [&](int64_t key, const auto& sums) __attribute__((always_inline)) {
 #pragma GCC unroll 4
           for (int v = 0; v < kTileVectors; ++v) {
@@ -216,26 +236,33 @@ class Forward {
       store(fresh_share + v * kLanes, joined.fresh * factor);
     }
     float* rows[kTileColumns];
+    const bool rounds = kPerCell != 1 && last && p_.out.type == RF_BF16;
     for (int64_t i = 0; i < count; ++i) {
-      rows[i] = tokens[i] < 0 ? nullptr : row_of(p_.out, places_, tokens[i]);
+      rows[i] = tokens[i] < 0 ? nullptr : row_of<float>(p_.sums, places_, tokens[i]);
       if (tokens[i] >= 0) p_.lse[cell_of(a_, places_, tokens[i])] = lse[i];
     }
     for (int64_t column = 0; column < a_.size; column += kTileColumns) {
-      product_tiles<Fused>(
-          count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, w_.pitch, keys_,
+      product_tiles<Product>(
+          count, {w_.scores, 1, kTileColumns}, w_.values + first_key * w_.pitch + column, kPerCell * w_.pitch,
+          keys_ / kPerCell,
           Zero<F>(), [&](int64_t query, const auto& sums) __attribute__((always_inline)) {
 #pragma GCC unroll 16
             for (int64_t i = 0; i < kRowsOf<decltype(sums)>; ++i) {
-              float* const row = rows[query + i];
-              if (row == nullptr) {
+              if (tokens[query + i] < 0) {
                 continue;
               }
+              float* const row = rows[query + i];
 #pragma GCC unroll 4
               for (int v = 0; v < kTileVectors; ++v) {
                 const int64_t d = column + v * kLanes;
                 F value = sums[i][v] * fresh_share[query + i];
                 if (!first) value = fma(load_row_part(row, d, a_.size), set(old_share[query + i]), value);
-                store_row_part(row, d, a_.size, value);
+                if (rounds) {
+                  store_elements(p_.out, places_.first_row + tokens[query + i], places_.first_column + d,
+                                 places_.first_column + a_.size, value);
+                } else {
+                  store_row_part(row, d, a_.size, value);
+                }
               }
             }
           });
@@ -243,8 +270,11 @@ class Forward {
     for (int64_t i = 0; last && a_.shared && i < count; ++i) {
       if (lse[i] == nothing && tokens[i] >= 0) {
         // A token that sees nothing gets its own value.
-        const float* const value = row_of(a_.values, places_, tokens[i]);
-        for (int64_t d = 0; d < a_.size; ++d) rows[i][d] = value[d] * factor;
+        const Element* const value = row_of(a_.values, places_, tokens[i]);
+        for (int64_t d = 0; d < a_.size; d += kLanes) {
+          store_elements(p_.out, places_.first_row + tokens[i], places_.first_column + d,
+                         places_.first_column + a_.size, load_row_part(value, d, a_.size) * factor);
+        }
       }
     }
   }
@@ -254,6 +284,7 @@ class Forward {
   const Places& places_;
   const Window& w_;
   DropoutFactors dropout_;
+  const int64_t chunk_;  // places that a chunk takes: whole pairs of rows
   const int64_t keys_;
   int64_t transposed_ = INT64_MIN;  // whose queries the panels hold
 };
@@ -264,7 +295,8 @@ void attention_forward(rf_context& context, const AttentionForward& p) {
   const Attention& a = p.a;
   run_attention<Window>(context, a, [&](const Team& team, const Window& window) {
     for_heads(a, team, [&](const Places& places, Range positions) { Forward(p, places, window).run(positions); });
-    clear_behind(a, team, p.out);
+    const HeadRows out = {static_cast<float*>(p.out.data), p.out.stride};
+    p.out.type == RF_BF16 ? clear_behind<uint16_t>(a, team, out) : clear_behind<float>(a, team, out);
     const Range own = team.share(a.batch * a.heads);
     for (int64_t i = own.from; i < own.to; ++i) {
       for (int64_t t = a.sequences[i / a.heads]; t < a.stride; ++t) p.lse[i * a.stride + t] = -__builtin_inff();
@@ -278,30 +310,46 @@ void attention_forward(rf_context& context, const AttentionForward& p) {
 #ifdef RF_ENTRY_POINTS
 #include "attention_floats.h"
 
-extern "C" int rf_attention_fast(int input_type, int head_size, int, int64_t) {
-  return input_type == RF_F32 && head_size <= rf::kAttentionMaxSize ? 1 : 0;
+extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment) {
+  if (input_type == RF_F32) {
+    // There is no other path.
+    return head_size <= rf::kAttentionMaxSize ? 1 : 0;
+  }
+  return input_type == RF_BF16 ? rf::has_fast_attention(head_size, chunk, alignment) : 0;
 }
 
-// Rounds are added in place.
-extern "C" int64_t rf_attention_workspace(int, int, int, int, int, int, int) { return 0; }
+// Rounds are added in place, or, before they are rounded, in floats.
+extern "C" int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds, int, int fast) {
+  return fast == rf::kFastHalves && rounds > 1 ? int64_t{4} * batch * stride * heads * head_size : 0;
+}
 
 extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, int out_type, float* lse,
-                            RF_ATTENTION, void*) {
+                            RF_ATTENTION, void* workspace) {
   using namespace rf;
   AttentionForward p;
   const int status = attention_arguments(&p.a, RF_ATTENTION_NAMES);
   if (status != RF_STATUS_OK || (input_type == RF_F32 && out_type != RF_F32)) {
     return RF_STATUS_UNSUPPORTED;
   }
-  p.out = head_rows(out, out_stride);
+  p.out = matrix(out, out_stride, out_type);
+  p.sums = head_rows(out, out_stride);
   p.lse = lse;
   if (input_type == RF_F32) {
     RF_RUN(*context, attention_forward, p);
     return take_status(*context);
   }
-  FloatRows floats(*context, int64_t{batch} * stride, int64_t{heads} * head_size);
+  const int64_t width = int64_t{heads} * head_size;
+  if (context->bf16 && has_fast_attention(head_size, chunk, alignment_of(p.a)) != 0) {
+    if (out_type == RF_BF16 && rounds > 1) {
+      p.sums = head_rows(workspace, width);
+    }
+    RF_RUN_BF16(*context, attention_forward, p);
+    return take_status(*context);
+  }
+  FloatRows floats(*context, int64_t{batch} * stride, width);
   floats.take(&p.a, input_type);
-  p.out = floats.out(out, out_stride, out_type);
+  p.sums = floats.out(out, out_stride, out_type);
+  p.out = matrix(p.sums.data, p.sums.stride, RF_F32);
   if (context->status == RF_STATUS_OK) {
     RF_RUN(*context, attention_forward, p);
   }

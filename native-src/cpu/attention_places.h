@@ -31,6 +31,13 @@ struct Attention {
 
 namespace RF_ISA {
 
+// A number of a row, of queries and of whatever has their type.
+#if defined(__AVX512BF16__)
+typedef uint16_t Element;
+#else
+typedef float Element;
+#endif
+
 // Multiply-adds that are worth a thread.
 constexpr int64_t kAttentionGrain = 1 << 18;
 // The key bound of one that no query sees, and of one that all see.
@@ -84,8 +91,9 @@ RF_INLINE void tokens_of(const Attention& a, const Places& p, int64_t chunk, int
   }
 }
 
-RF_INLINE float* row_of(const HeadRows& rows, const Places& p, int64_t token) {
-  return rows.data + (p.first_row + token) * rows.stride + p.first_column;
+template <class Number = Element>
+RF_INLINE Number* row_of(const HeadRows& rows, const Places& p, int64_t token) {
+  return reinterpret_cast<Number*>(rows.data) + (p.first_row + token) * rows.stride + p.first_column;
 }
 
 // Index of a token of a head in [B, H, T].
@@ -154,13 +162,14 @@ RF_INLINE void for_heads(const Attention& a, const Team& team, const Run& run) {
 }
 
 // Zeroes the rows behind the sequences.
+template <class Number = Element>
 static inline void clear_behind(const Attention& a, const Team& team, const HeadRows& rows) {
   for (int64_t b = 0; b < a.batch; ++b) {
     const int64_t length = a.sequences[b];
     const Range own = team.share(a.stride - length);
     for (int64_t i = own.from; i < own.to; ++i) {
-      __builtin_memset(rows.data + (b * a.stride + length + i) * rows.stride, 0,
-                       static_cast<size_t>(a.heads * a.size) * 4);
+      __builtin_memset(reinterpret_cast<Number*>(rows.data) + (b * a.stride + length + i) * rows.stride, 0,
+                       static_cast<size_t>(a.heads * a.size) * sizeof(Number));
     }
   }
 }

@@ -12,6 +12,8 @@ struct AttentionBackward {
   HeadRows d_queries, d_keys, d_values, d_out, out;
   const float* lse;
   float* delta;  // [B, H, T]: dO.O, where there are several rounds
+  // Of floats, to which rounds are added where the gradients are rounded in the last one.
+  HeadRows query_sums, value_sums;
 };
 
 namespace RF_ISA {
@@ -21,26 +23,33 @@ constexpr int64_t kQueryBlock = 2 * kTileColumns;
 
 // What a thread has gathered and summed of the chunks of the window, one slot each.
 struct Slots {
-  int64_t rows, pitch;
+  int64_t rows, pitch;  // cells of a row
+  int64_t wide;         // floats of a row of sums
   float *queries, *keys, *values, *d_out;
+  float *query_terms, *key_terms, *d_out_terms;  // the same as terms of a product over rows: pairs of rows
   float *d_queries, *d_keys, *d_values;
   float *factors, *lse, *delta;
   int32_t *tokens, *bounds, *key_tokens;
   float *out, *query_panels, *d_out_panels;
   float *weights, *d_scores, *drops;
+#if defined(__AVX512BF16__)
+  float *weight_rows, *d_score_rows, *d_score_terms;  // the same, rounded
+#endif
 
   Slots(Arrays& arrays, const Attention& a, int64_t largest) {
     rows = round_up(largest, kTileColumns);
-    pitch = round_up(a.size, kTileColumns);
+    pitch = row_cells(a.size);
+    wide = kPerCell * pitch;
     const int64_t all = a.window_chunks * rows;
     keys = arrays.floats(all * pitch);
     // A hidden token is no key, but still a query.
-    queries = a.shared && a.key_mask == nullptr ? keys : arrays.floats(all * pitch);
+    const bool same = a.shared && a.key_mask == nullptr;
+    queries = same ? keys : arrays.floats(all * pitch);
     values = arrays.floats(all * pitch);
     d_out = arrays.floats(all * pitch);
-    d_queries = arrays.floats(all * pitch);
-    d_keys = arrays.floats(all * pitch);
-    d_values = arrays.floats(all * pitch);
+    d_queries = arrays.floats(all * wide);
+    d_keys = arrays.floats(all * wide);
+    d_values = arrays.floats(all * wide);
     factors = arrays.floats(all);
     lse = arrays.floats(all);
     delta = arrays.floats(all);
@@ -53,6 +62,15 @@ struct Slots {
     weights = arrays.floats(largest * kQueryBlock);
     d_scores = arrays.floats(largest * kQueryBlock);
     drops = a.dropout.threshold == 0 ? nullptr : arrays.floats(largest * kQueryBlock);
+    key_terms = keys, query_terms = queries, d_out_terms = d_out;
+#if defined(__AVX512BF16__)
+    key_terms = arrays.floats(all * pitch);
+    query_terms = same ? key_terms : arrays.floats(all * pitch);
+    d_out_terms = arrays.floats(all * pitch);
+    weight_rows = arrays.floats(largest * kQueryBlock / 2);
+    d_score_rows = arrays.floats(largest * kQueryBlock / 2);
+    d_score_terms = arrays.floats(round_up(largest, 2) * kQueryBlock / 2);
+#endif
   }
 };
 
@@ -94,13 +112,20 @@ class ChunkRows {
     }
     const int32_t* const tokens = s_.tokens + slot;
     const int64_t at = slot * s_.pitch;
-    gather(s_.keys + at, s_.pitch, a_.keys, places_, s_.key_tokens, s_.rows, a_.size, 1.0f);
-    gather(s_.values + at, s_.pitch, a_.values, places_, s_.key_tokens, s_.rows, a_.size, 1.0f);
-    gather(s_.d_out + at, s_.pitch, p_.d_out, places_, tokens, s_.rows, a_.size, 1.0f);
+    gather(s_.keys + at, s_.pitch, a_.keys, places_, s_.key_tokens, s_.rows, a_.size);
+    gather(s_.values + at, s_.pitch, a_.values, places_, s_.key_tokens, s_.rows, a_.size);
+    gather(s_.d_out + at, s_.pitch, p_.d_out, places_, tokens, s_.rows, a_.size);
     load_delta(position);
     if (s_.queries != s_.keys) {
-      gather(s_.queries + at, s_.pitch, a_.queries, places_, tokens, s_.rows, a_.size, 1.0f);
+      gather(s_.queries + at, s_.pitch, a_.queries, places_, tokens, s_.rows, a_.size);
     }
+#if defined(__AVX512BF16__)
+    pair_up(s_.key_terms + at, s_.keys + at, s_.pitch, s_.rows);
+    pair_up(s_.d_out_terms + at, s_.d_out + at, s_.pitch, s_.rows);
+    if (s_.queries != s_.keys) {
+      pair_up(s_.query_terms + at, s_.queries + at, s_.pitch, s_.rows);
+    }
+#endif
     if (a_.shared) {
       transpose_queries(position);
     }
@@ -144,11 +169,13 @@ class ChunkRows {
     const int64_t round = round_of(places_, chunk_at(places_, position));
     const bool first = round == 0;
     const bool last = round == places_.rounds - 1;
+    const float lonely_factor = kPerCell == 1 ? 1.0f : head_factor(a_, places_);
     alignas(64) float along[kLanes];
     for (int64_t i = 0; i < places_.chunk; ++i) {
-      const int64_t at = (slot + i) * s_.pitch;
+      const int64_t at = (slot + i) * s_.wide;
+      const float* const key_row = s_.keys + (slot + i) * s_.pitch;
       if (a_.shared && i % kLanes == 0) {
-        tile_row_products(along, s_.d_keys + at, s_.keys + at, s_.pitch, kLanes);
+        sum_row_products(along, s_.d_keys + at, s_.wide, key_row, s_.pitch);
         const F factor = load(s_.factors + slot + i);
         store(along, load(along) * factor * factor);
       }
@@ -156,25 +183,28 @@ class ChunkRows {
       if (token < 0) {
         continue;
       }
-      float* const d_query = row_of(p_.d_queries, places_, token);
-      float* const d_key = a_.shared ? nullptr : row_of(p_.d_keys, places_, token);
-      float* const d_value = row_of(p_.d_values, places_, token);
       const bool lonely = last && a_.shared && s_.lse[slot + i] == -__builtin_inff();
       for (int64_t d = 0; d < a_.size; d += kLanes) {
-        const auto add = [&](float* row, F value) {
-          store_row_part(row, d, a_.size, first ? value : value + load_row_part(row, d, a_.size));
+        const auto add = [&](const HeadRows& to, const HeadRows& sums, F value) {
+          float* const row = row_of<float>(kPerCell == 1 ? to : sums, places_, token);
+          if (!first) value += load_row_part(row, d, a_.size);
+          if (kPerCell != 1 && last) {
+            store_row_part(row_of(to, places_, token), d, a_.size, value);
+          } else {
+            store_row_part(row, d, a_.size, value);
+          }
         };
         F query = load(s_.d_queries + at + d);
         const F key = load(s_.d_keys + at + d);
         if (a_.shared) {
-          query += fma(load(s_.keys + at + d), set(-along[i % kLanes]), key);
+          query += fma(load_numbers(key_row, d), set(-along[i % kLanes]), key);
         } else {
-          add(d_key, key);
+          add(p_.d_keys, p_.d_keys, key);
         }
-        add(d_query, query);
+        add(p_.d_queries, p_.query_sums, query);
         F value = load(s_.d_values + at + d);
-        if (lonely) value += load(s_.d_out + at + d);
-        add(d_value, value);
+        if (lonely) value += load_numbers(s_.d_out + (slot + i) * s_.pitch, d) * lonely_factor;
+        add(p_.d_values, p_.value_sums, value);
       }
     }
   }
@@ -189,16 +219,19 @@ class ChunkRows {
     if (position >= known_from_) {
       for (int64_t i = 0; i < s_.rows; ++i) delta[i] = tokens[i] < 0 ? 0.0f : p_.delta[cell_of(a_, places_, tokens[i])];
     } else {
-      gather(s_.out, s_.pitch, p_.out, places_, tokens, s_.rows, a_.size, 1.0f);
+      gather(s_.out, s_.pitch, p_.out, places_, tokens, s_.rows, a_.size);
       tile_row_products(delta, d_out, s_.out, s_.pitch, s_.rows);
       for (int64_t i = 0; places_.rounds > 1 && owns(position) && i < places_.chunk; ++i) {
         if (tokens[i] >= 0) p_.delta[cell_of(a_, places_, tokens[i])] = delta[i];
       }
     }
+#if !defined(__AVX512BF16__)
+    // Of bfloat16 rows, products are multiplied with it instead.
     const float factor = head_factor(a_, places_);
     for (int64_t i = 0; factor != 1.0f && i < s_.rows * s_.pitch; i += kLanes) {
       store(d_out + i, load(d_out + i) * factor);
     }
+#endif
   }
 
   const AttentionBackward& p_;

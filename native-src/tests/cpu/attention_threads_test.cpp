@@ -10,15 +10,21 @@ struct Result {
   std::vector<float> out, lse, d_queries, d_keys, d_values;
 };
 
+// Of all rows.
+int type = RF_F32;
+
 Result run(Device& device, const Problem& p, int threads, float poison) {
   const Case& c = p.c;
+  // Rows of bfloat16 are aligned, so that they are multiplied as such where heads and chunks allow it.
+  const int64_t gap = type == RF_BF16 ? 8 : 5;
+  const int fast = rf_attention_fast(type, c.size, c.chunk, p.width * 2);
   ok(rf_context_threads(device.context, threads), "rf_context_threads");
   const int64_t rows = int64_t{p.batch} * p.stride;
   const int64_t width = p.width;
   const int64_t cells = int64_t{p.batch} * c.heads * p.stride;
-  Matrix q(device, RF_F32, rows, width, width + 5), k(device, RF_F32, rows, width), v(device, RF_F32, rows, width);
-  Matrix out(device, RF_F32, rows, width, width + 1), d_out(device, RF_F32, rows, width), lse(device, RF_F32, 1, cells);
-  Matrix dq(device, RF_F32, rows, width), dk(device, RF_F32, rows, width), dv(device, RF_F32, rows, width, width + 2);
+  Matrix q(device, type, rows, width, width + gap), k(device, type, rows, width), v(device, type, rows, width);
+  Matrix out(device, type, rows, width, width + 1), d_out(device, type, rows, width), lse(device, RF_F32, 1, cells);
+  Matrix dq(device, type, rows, width), dk(device, type, rows, width), dv(device, type, rows, width, width + 2);
   Matrix order(device, RF_I32, 1, static_cast<int64_t>(p.order.size())), mask(device, RF_I32, 1, rows);
   Matrix sequences(device, RF_I32, 1, 2 * p.batch), head_mask(device, RF_F32, 1, c.heads);
   q.put(p.q), k.put(p.k), v.put(p.v), d_out.put(p.d_out);
@@ -27,21 +33,21 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   out.put(poisoned), dq.put(poisoned), dk.put(poisoned), dv.put(poisoned);
   lse.put(std::vector<float>(static_cast<size_t>(cells), poison));
   const int64_t workspace_bytes =
-      std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, 0),
-               rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, RF_F32, c.heads, 0));
+      std::max(rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, c.heads, fast),
+               rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, type, c.heads, fast));
   Block workspace(device, workspace_bytes);
   ok(rf_fill(device.context, workspace.address, workspace_bytes / 4, RF_F32, 1, workspace_bytes / 4, poison),
      "rf_fill");
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
 #define ATTENTION                                                                                            \
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \
-      RF_F32, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,            \
+      type, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,            \
       c.head_mask ? head_mask.floats() : nullptr, p.batch, p.stride, c.heads, c.size, c.rounds, c.chunk,      \
       c.before, 1 + c.before + c.after, c.causal, c.shared, tiles_of(p), c.heads, TEST_DROPOUT(dropout)
-  ok(rf_attention(device.context, out.data(), out.stride, RF_F32, lse.floats(), ATTENTION, workspace.address),
+  ok(rf_attention(device.context, out.data(), out.stride, type, lse.floats(), ATTENTION, workspace.address),
      "rf_attention");
   ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
-                           d_out.data(), d_out.stride, out.data(), out.stride, RF_F32, lse.floats(), ATTENTION,
+                           d_out.data(), d_out.stride, out.data(), out.stride, type, lse.floats(), ATTENTION,
                            workspace.address),
      "rf_attention_backward");
   return {out.get(), lse.get(), dq.get(), c.shared ? std::vector<float>() : dk.get(), dv.get()};
@@ -160,9 +166,10 @@ void masked_shared_key(Device& device, const Case& c) {
 }  // namespace
 
 int main() {
-  {
+  const bool causal = true, shared = true, mask = true, head_mask = true, dropout = true;
+  for (const int of : {RF_F32, RF_BF16}) {
     Device device;
-    const bool causal = true, shared = true, mask = true, head_mask = true, dropout = true;
+    type = of;
     if (small()) {
       attention(device, {20, 3, 2, 16, 1, 0, {210, 9}, causal, shared, mask, head_mask, !dropout});
       attention(device, {64, 1, 1, 32, 1, 1, {300}, !causal, !shared, !mask, !head_mask, dropout});

@@ -79,8 +79,8 @@ final class BenchmarkModel {
       paramLabel = "TYPE",
       defaultValue = "float32",
       description =
-          "Of activations and products: float32, or bfloat16 with the cuda backend"
-              + " (default: ${DEFAULT-VALUE}).")
+          "Of activations and products: float32, or bfloat16 with the cuda backend, and with cpu on"
+              + " processors that have AVX512_BF16 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
   /**

@@ -10,8 +10,8 @@ final class PrecisionMixin {
       paramLabel = "TYPE",
       defaultValue = "float32",
       description =
-          "float32, or bfloat16 with the cuda backend (default: ${DEFAULT-VALUE}); a model can be"
-              + " used in either.")
+          "float32, or bfloat16 with the cuda backend, and with cpu on processors that have"
+              + " AVX512_BF16 (default: ${DEFAULT-VALUE}); a model can be used in either.")
   private Precision precision;
 
   Precision precision() {

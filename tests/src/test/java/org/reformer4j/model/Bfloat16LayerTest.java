@@ -9,7 +9,6 @@ import java.util.List;
 import java.util.Random;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -25,11 +24,11 @@ import org.reformer4j.tests.TestBackends;
 import org.reformer4j.tests.Tolerances;
 
 /**
- * Layers and models in bfloat16 on CUDA: against the reference in float32, their errors are at most
+ * Layers and models in bfloat16, on backends that compute in it: against the reference in float32, their errors are at most
  * {@link Tolerances#BF16_ERRORS} times those of the straightforward way, which runs the same model
  * code over {@link RoundingBackend}. Bucket numbers are given, those of the float32 run.
  */
-@EnabledIf("cuda")
+@EnabledIf("org.reformer4j.tests.TestBackends#computeBfloat16")
 class Bfloat16LayerTest {
   private static final int SEED = 6;
 
@@ -61,13 +60,19 @@ class Bfloat16LayerTest {
     }
   }
 
-  static boolean cuda() {
-    return TestBackends.names().contains("cuda");
+  static List<String> backends() {
+    return TestBackends.computing(DType.BF16);
   }
 
   static Stream<Arguments> parts() {
-    return Arrays.stream(Sizes.values())
-        .flatMap(sizes -> Arrays.stream(Part.values()).map(part -> Arguments.of(part, sizes)));
+    return backends().stream()
+        .flatMap(
+            name ->
+                Arrays.stream(Sizes.values())
+                    .flatMap(
+                        sizes ->
+                            Arrays.stream(Part.values())
+                                .map(part -> Arguments.of(name, part, sizes))));
   }
 
   private static ReformerConfig config(Sizes sizes, AttentionKind... layers) {
@@ -222,13 +227,13 @@ class Bfloat16LayerTest {
   }
 
   /** Compares root mean squares, and where asked maxima, which a deep model scatters. */
-  private static void compare(Body body, List<String> names, boolean maxima) {
+  private static void compare(String name, Body body, List<String> names, boolean maxima) {
     List<int[]> buckets = new ArrayList<>();
     List<float[]> exact = on(TestBackends::reference, false, Precision.FLOAT32, buckets, body);
     List<float[]> straightforward =
         on(TestBackends::reference, true, Precision.BFLOAT16, buckets, body);
     List<float[]> actual =
-        on(() -> TestBackends.open("cuda"), false, Precision.BFLOAT16, buckets, body);
+        on(() -> TestBackends.open(name), false, Precision.BFLOAT16, buckets, body);
     assertEquals(exact.size(), actual.size());
     for (int i = 0; i < exact.size(); i++) {
       double[] allowed = errors(exact.get(i), straightforward.get(i));
@@ -267,15 +272,17 @@ class Bfloat16LayerTest {
 
   @ParameterizedTest
   @MethodSource("parts")
-  void errorsOfALayerAreThoseOfTheFormat(Part part, Sizes sizes) {
+  void errorsOfALayerAreThoseOfTheFormat(String name, Part part, Sizes sizes) {
     compare(
+        name,
         (backend, precision) -> run(backend, part, sizes, precision),
         part == Part.HEAD ? List.of("logits", "loss", "dStreams") : List.of("f", "dCtx"),
         true);
   }
 
-  @Test
-  void errorsOfAModelAreThoseOfTheFormat() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void errorsOfAModelAreThoseOfTheFormat(String name) {
     for (Sizes sizes : Sizes.values()) {
       int[] ids = new Random(4).ints(sizes.sequences.rows(), 0, 30).toArray();
       Batch batch = Batch.of(ids, sizes.sequences.stride()).withCausalLabels(ids);
@@ -283,6 +290,7 @@ class Bfloat16LayerTest {
         AttentionKind.LOCAL, AttentionKind.LSH, AttentionKind.LOCAL, AttentionKind.LSH
       };
       compare(
+          name,
           (backend, precision) -> {
             try (ReformerModel model =
                 ReformerModel.create(config(sizes, kinds), backend, precision, SEED)) {
@@ -302,13 +310,13 @@ class Bfloat16LayerTest {
 
   /** Reconstruction error of twelve layers, and the largest element of the streams behind them. */
   private record Drift(double error, double largest) {
-    static Drift of(Precision precision, double deviation, MemoryPolicy memory) {
+    static Drift of(String name, Precision precision, double deviation, MemoryPolicy memory) {
       Sizes sizes = Sizes.GENERIC;
       AttentionKind[] kinds = new AttentionKind[12];
       Arrays.setAll(kinds, i -> i % 2 == 0 ? AttentionKind.LSH : AttentionKind.LOCAL);
       int[] ids = new Random(4).ints(sizes.sequences.rows(), 0, 30).toArray();
       Batch batch = Batch.of(ids, sizes.sequences.stride());
-      try (Backend backend = TestBackends.open("cuda");
+      try (Backend backend = TestBackends.open(name);
           ReformerModel model =
               ReformerModel.create(config(sizes, deviation, kinds), backend, precision, SEED)) {
         double[] largest = new double[1];
@@ -336,14 +344,15 @@ class Bfloat16LayerTest {
    * weights that does not show. With ten times as large ones it stays below a rounding per layer,
    * and where results are kept nothing is amplified.
    */
-  @Test
-  void rebuiltInputsDriftLittle() {
-    Drift usual = Drift.of(Precision.BFLOAT16, 0.02, MemoryPolicy.RECOMPUTE);
+  @ParameterizedTest
+  @MethodSource("backends")
+  void rebuiltInputsDriftLittle(String name) {
+    Drift usual = Drift.of(name, Precision.BFLOAT16, 0.02, MemoryPolicy.RECOMPUTE);
     assertTrue(usual.error() <= Tolerances.RECONSTRUCTION * usual.largest(), usual::toString);
 
-    Drift large = Drift.of(Precision.BFLOAT16, 0.2, MemoryPolicy.RECOMPUTE);
+    Drift large = Drift.of(name, Precision.BFLOAT16, 0.2, MemoryPolicy.RECOMPUTE);
     assertTrue(large.error() <= Tolerances.RECONSTRUCTION_BF16 * large.largest(), large::toString);
-    Drift kept = Drift.of(Precision.BFLOAT16, 0.2, MemoryPolicy.KEEP_ATTENTION);
+    Drift kept = Drift.of(name, Precision.BFLOAT16, 0.2, MemoryPolicy.KEEP_ATTENTION);
     assertTrue(kept.error() <= Tolerances.RECONSTRUCTION * kept.largest(), kept::toString);
   }
 }

@@ -8,6 +8,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.BackendStatus;
+import org.reformer4j.api.DType;
 import org.reformer4j.kernels.CudaBackendProvider;
 import org.reformer4j.model.Backends;
 
@@ -45,6 +46,29 @@ public final class TestBackends {
   /** Returns every usable backend with every one of these cases, for parameterised tests. */
   public static Stream<Arguments> with(Collection<?> cases) {
     return names().stream().flatMap(name -> cases.stream().map(c -> Arguments.of(name, c)));
+  }
+
+  /** Returns the usable backends that compute on activations of a type, none on some machines. */
+  public static List<String> computing(DType type) {
+    return names().stream()
+        .filter(
+            name -> {
+              try (Backend backend = open(name)) {
+                return backend.activationTypes().contains(type);
+              }
+            })
+        .toList();
+  }
+
+  /** Returns whether a backend computes on bfloat16 activations. */
+  public static boolean computeBfloat16() {
+    return !computing(DType.BF16).isEmpty();
+  }
+
+  /** Returns every such backend with every one of these cases. */
+  public static Stream<Arguments> bfloat16With(Collection<?> cases) {
+    return computing(DType.BF16).stream()
+        .flatMap(name -> cases.stream().map(c -> Arguments.of(name, c)));
   }
 
   /** Opens a backend by name. */

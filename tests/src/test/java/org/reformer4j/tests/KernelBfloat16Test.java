@@ -1,14 +1,18 @@
-package org.reformer4j.kernels;
+package org.reformer4j.tests;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.util.List;
+import java.util.Random;
 import java.util.function.BiConsumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Activation;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
@@ -22,21 +26,19 @@ import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
-import org.reformer4j.tests.TestBackends;
-import org.reformer4j.tests.Tolerances;
 
 /**
  * Operations on BF16 activations against the reference backend, which computes on the same values
  * in F32: what is stored as BF16 differs by one rounding, streams and decisions not at all.
  */
-@EnabledIf("org.reformer4j.kernels.SimulatedCuda#available")
-class CudaBfloat16Test {
+@EnabledIf("org.reformer4j.tests.TestBackends#computeBfloat16")
+class KernelBfloat16Test {
   private static final int ROWS = 37;
   private static final int COLUMNS = 72;
   private static final Dropout DROPOUT =
       new Dropout(0.3f, new Philox.Stream(7, 5, 2, RandomPurpose.ATTENTION_OUTPUT));
 
-  /** Tensors of one backend; y, out and dOut are BF16 on CUDA and F32 on the reference. */
+  /** Tensors of one backend; y, out and dOut are F32 on the reference and BF16 on what is tested. */
   private static final class Data {
     final Backend backend;
     final TensorScope scope;
@@ -52,19 +54,31 @@ class CudaBfloat16Test {
     Data(Backend backend, TensorScope scope, DType streams, DType activations) {
       this.backend = backend;
       this.scope = scope;
-      stream = SimulatedCuda.view(backend, scope, streams, 1, ROWS, COLUMNS);
+      stream = view(streams, 1);
       y = activation(2, activations);
       out = activation(3, activations);
       dOut = activation(4, activations);
-      gradient = SimulatedCuda.view(backend, scope, DType.F32, 5, ROWS, COLUMNS);
-      gain = SimulatedCuda.matrix(backend, scope, 6, COLUMNS);
-      bias = SimulatedCuda.matrix(backend, scope, 7, COLUMNS);
-      sums = SimulatedCuda.matrix(backend, scope, 8, COLUMNS);
+      gradient = view(DType.F32, 5);
+      gain = matrix(6, COLUMNS);
+      bias = matrix(7, COLUMNS);
+      sums = matrix(8, COLUMNS);
+    }
+
+    Tensor matrix(long seed, long... dims) {
+      Tensor tensor = scope.allocate(DType.F32, dims);
+      backend.upload(tensor, normals(seed, tensor.elements()));
+      return tensor;
+    }
+
+    private Tensor view(DType type, long seed) {
+      Tensor whole = scope.allocate(type, ROWS, COLUMNS + 5);
+      backend.upload(whole, normals(seed, whole.elements()));
+      return whole.columns(3, COLUMNS);
     }
 
     private Tensor activation(long seed, DType type) {
       Tensor whole = scope.allocate(type, ROWS, COLUMNS + 5);
-      float[] values = SimulatedCuda.normals(seed, whole.elements());
+      float[] values = normals(seed, whole.elements());
       for (int i = 0; i < values.length; i++) {
         values[i] = Bfloat16.fromBits(Bfloat16.toBits(values[i]));
       }
@@ -73,14 +87,35 @@ class CudaBfloat16Test {
     }
   }
 
-  private static void both(DType streams, BiConsumer<Data, Data> test) {
+  private static float[] normals(long seed, long count) {
+    Random random = new Random(seed);
+    float[] values = new float[(int) count];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  static Stream<Arguments> streams() {
+    return TestBackends.bfloat16With(List.of(DType.F32, DType.FIXED));
+  }
+
+  static Stream<Arguments> rotations() {
+    return TestBackends.bfloat16With(List.of(DType.F32, DType.I8));
+  }
+
+  static Stream<Arguments> activations() {
+    return TestBackends.bfloat16With(List.of(Activation.values()));
+  }
+
+  private static void both(String name, DType streams, BiConsumer<Data, Data> test) {
     try (Backend reference = TestBackends.reference();
-        Backend cuda = SimulatedCuda.open();
+        Backend tested = TestBackends.open(name);
         TensorScope scope = reference.scope("reference");
-        TensorScope deviceScope = cuda.scope("cuda")) {
+        TensorScope testedScope = tested.scope("tested")) {
       test.accept(
           new Data(reference, scope, streams, DType.F32),
-          new Data(cuda, deviceScope, streams, DType.BF16));
+          new Data(tested, testedScope, streams, DType.BF16));
     }
   }
 
@@ -102,11 +137,10 @@ class CudaBfloat16Test {
   }
 
   @ParameterizedTest
-  @EnumSource(
-      value = DType.class,
-      names = {"F32", "FIXED"})
-  void residualNorm(DType streams) {
+  @MethodSource("streams")
+  void residualNorm(String name, DType streams) {
     both(
+        name,
         streams,
         (expected, actual) -> {
           for (int sign : new int[] {1, -1}) {
@@ -127,11 +161,10 @@ class CudaBfloat16Test {
   }
 
   @ParameterizedTest
-  @EnumSource(
-      value = DType.class,
-      names = {"F32", "FIXED"})
-  void gradients(DType streams) {
+  @MethodSource("streams")
+  void gradients(String name, DType streams) {
     both(
+        name,
         streams,
         (expected, actual) -> {
           for (Data d : new Data[] {expected, actual}) {
@@ -162,11 +195,10 @@ class CudaBfloat16Test {
   }
 
   @ParameterizedTest
-  @EnumSource(
-      value = DType.class,
-      names = {"F32", "I8"})
-  void hash(DType rotationType) {
+  @MethodSource("rotations")
+  void hash(String name, DType rotationType) {
     both(
+        name,
         DType.F32,
         (expected, actual) -> {
           AttentionSpec spec =
@@ -200,10 +232,11 @@ class CudaBfloat16Test {
    * The hidden values and their gradients are rounded, too: a few roundings of sums of 12 terms.
    */
   @ParameterizedTest
-  @EnumSource(Activation.class)
-  void feedForward(Activation activation) {
+  @MethodSource("activations")
+  void feedForward(String name, Activation activation) {
     FeedForwardSpec spec = new FeedForwardSpec(activation, 16, DROPOUT);
     both(
+        name,
         DType.F32,
         (expected, actual) -> {
           float[][][] results = new float[2][][];
@@ -212,10 +245,10 @@ class CudaBfloat16Test {
             DType type = d.y.type();
             Tensor w1 = weights(d, type, 9, 12, COLUMNS);
             Tensor w2 = weights(d, type, 10, COLUMNS, 12);
-            Tensor b1 = SimulatedCuda.matrix(d.backend, d.scope, 11, 12);
-            Tensor dW1 = SimulatedCuda.matrix(d.backend, d.scope, 12, 12, COLUMNS);
-            Tensor dB1 = SimulatedCuda.matrix(d.backend, d.scope, 13, 12);
-            Tensor dW2 = SimulatedCuda.matrix(d.backend, d.scope, 14, COLUMNS, 12);
+            Tensor b1 = d.matrix(11, 12);
+            Tensor dW1 = d.matrix(12, 12, COLUMNS);
+            Tensor dB1 = d.matrix(13, 12);
+            Tensor dW2 = d.matrix(14, COLUMNS, 12);
             d.backend.feedForward(d.out, d.y, w1, b1, w2, spec);
             float[] forward = d.backend.download(d.out);
             // The result in F32, and dX in the place of x.
@@ -236,7 +269,7 @@ class CudaBfloat16Test {
 
   private static Tensor weights(Data d, DType type, long seed, long rows, long columns) {
     Tensor tensor = d.scope.allocate(type, rows, columns);
-    float[] values = SimulatedCuda.normals(seed, tensor.elements());
+    float[] values = normals(seed, tensor.elements());
     for (int i = 0; i < values.length; i++) {
       values[i] = Bfloat16.fromBits(Bfloat16.toBits(values[i] * 0.25f));
     }

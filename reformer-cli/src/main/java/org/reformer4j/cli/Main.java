@@ -36,6 +36,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ConvertCommand.class,
       InspectCommand.class,
       BenchmarkCommand.class,
+      ProveCommand.class,
       DoctorCommand.class
     },
     versionProvider = Version.class,

@@ -144,6 +144,10 @@ final class TokenizerJson {
 
   private static void checkCharsMaps(JsonNode root) {
     for (JsonNode map : root.findValues("precompiled_charsmap")) {
+      // A model without a table has an empty one; the engine wants no part at all then.
+      if (map.asText().isEmpty()) {
+        throw new DamagedException("has an empty table of characters (precompiled_charsmap)");
+      }
       try {
         CharsMap.check(Base64.getDecoder().decode(map.asText()));
       } catch (IllegalArgumentException e) {

@@ -197,6 +197,7 @@ class DamagedFileTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
+        "{\"normalizer\": {\"type\": \"Precompiled\", \"precompiled_charsmap\": \"\"}}",
         "{\"normalizer\": {\"type\": \"Precompiled\"}}",
         "{\"normalizer\": {\"type\": \"Replace\", \"pattern\": {\"Regex\": \"(\"}, \"content\": \"\"}}",
         "{\"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"Strip\"}]}}",

@@ -152,7 +152,10 @@ final class MemoryPlan {
       long constant = Float.BYTES * (rows * (4 * d + 4) + heads);
       // Norm and result; output; projections, and the gradients of all of them.
       long group = w;
-      if (least && sequences.batch() == 1) {
+      if (least
+          && sequences.batch() == 1
+          && config.residualArithmetic() == ResidualArithmetic.FLOAT) {
+        // Exact streams are hashed again, which needs all heads.
         long size = config.attentionHeadSize();
         group = Math.max(1, Math.min(heads, Pieces.DEFAULT.headBytes() / (rows * size * e))) * size;
       }

@@ -154,7 +154,7 @@ void product(Device& device, const Case& shape) {
 void many_threads(Device& device) {
   // Large enough for every thread to get its share, by rows and by columns.
   for (const Case& shape : {Case{700, 130, 300, 0, false, true, 1, 0}, Case{30, 2000, 300, 0, true, false, 1, 1},
-                            Case{1, 2000, 300, 0, false, true, 1, 0}, Case{6, 1500, 200, 0, false, false, 1, 1}}) {
+                            Case{1, 6000, 300, 0, false, true, 1, 0}, Case{6, 3500, 200, 0, false, false, 1, 1}}) {
     const Operands in(shape);
     Product p(device, in);
     const std::vector<float> expected = p.whole(1);

@@ -52,7 +52,7 @@ final class CpuFeedForward implements FeedForwards {
                 dropout.scale(),
                 0,
                 workspace);
-    device.check("feedForward", x.toString(), status);
+    device.check("feedForward", x, status);
   }
 
   @Override
@@ -121,6 +121,6 @@ final class CpuFeedForward implements FeedForwards {
                 dropout.scale(),
                 0,
                 workspace);
-    device.check("feedForwardBackward", x.toString(), status);
+    device.check("feedForwardBackward", x, status);
   }
 }

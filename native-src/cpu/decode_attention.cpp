@@ -12,6 +12,9 @@
 
 namespace rf {
 
+// Elements of listed rows that are worth a thread, if it has to be woken first.
+constexpr int64_t kListGrain = 1 << 18;
+
 struct Decode {
   Matrix out;
   HeadRows queries, keys, values;
@@ -175,7 +178,7 @@ class Head {
 
 void decode_attention(rf_context& context, const Decode& p) {
   const int64_t lists = p.batch * p.heads;
-  const int64_t wanted = context.pool.threads_for(2 * lists * p.entries * p.size, kElementGrain);
+  const int64_t wanted = context.pool.threads_for(2 * lists * p.entries * p.size, kListGrain);
   const int threads = static_cast<int>(wanted < lists ? wanted : lists);
   Arrays counted(nullptr);
   List(counted, p.entries);

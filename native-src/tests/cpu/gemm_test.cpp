@@ -193,8 +193,8 @@ void many_threads(Device& device, const Case& shape) {
 // Large enough for every thread to get its share, by rows and by columns.
 const Case kLarge[] = {{700, 130, 300, 0, false, true, 1, 0},
                        {30, 2000, 300, 0, true, false, 1, 1},
-                       {1, 2000, 300, 0, false, true, 1, 0},
-                       {6, 1500, 200, 0, false, false, 1, 1}};
+                       {1, 6000, 300, 0, false, true, 1, 0},
+                       {6, 3500, 200, 0, false, false, 1, 1}};
 
 // What is behind the last number of a matrix is not read, even where it is half of a pair.
 void odd_ends(Device& device) {

@@ -298,7 +298,11 @@ public final class DecodeCache implements AutoCloseable {
 
   /** Returns N, the tokens that are being appended. */
   int addedTokens() {
-    return Arrays.stream(added).sum();
+    int sum = 0;
+    for (int count : added) {
+      sum += count;
+    }
+    return sum;
   }
 
   /** Returns what a layer remembers. */

@@ -25,7 +25,7 @@ final class RowLists {
   /** Row of each new token itself. */
   private final int[] own;
 
-  /** Makes empty lists. */
+  /** Makes lists of unspecified content: every new token gets a range or its sorted positions. */
   RowLists(DecodeCache cache, CachedRows rows, int heads, int rounds, int window) {
     this.cache = cache;
     this.rows = rows;
@@ -34,7 +34,6 @@ final class RowLists {
     this.window = window;
     this.own = new int[cache.addedTokens()];
     this.table = new int[Math.multiplyExact(own.length, heads * rounds * window)];
-    Arrays.fill(table, NONE);
     int row = 0;
     for (int b = 0; b < cache.batch(); b++) {
       for (int i = 0; i < cache.added(b); i++) {
@@ -50,6 +49,7 @@ final class RowLists {
       table[first + i] = from + i;
     }
     replace(b, first, to - from);
+    Arrays.fill(table, first + to - from, at(row + 1, 0), NONE);
     for (int head = 1; head < heads; head++) {
       System.arraycopy(table, first, table, at(row, head * rounds), to - from);
     }
@@ -66,6 +66,7 @@ final class RowLists {
     int first = at(row, segment);
     tokens.read(table, first, count, rank);
     replace(b, first, count);
+    Arrays.fill(table, first + count, first + window, NONE);
   }
 
   private int at(int row, int segment) {

@@ -144,7 +144,7 @@ final class AttentionKernels {
                 dropout.scale(),
                 dropout.firstRow(),
                 workspace);
-    device.check(in.op(), in.queries().toString(), status);
+    device.check(in.op(), in.queries(), status);
   }
 
   void backward(
@@ -237,7 +237,7 @@ final class AttentionKernels {
                 dropout.scale(),
                 dropout.firstRow(),
                 workspace);
-    device.check(in.op(), in.queries().toString(), status);
+    device.check(in.op(), in.queries(), status);
   }
 
   /**

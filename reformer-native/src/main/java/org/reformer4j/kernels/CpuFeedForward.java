@@ -56,7 +56,7 @@ final class CpuFeedForward implements FeedForwards {
                 dropout.scale(),
                 dropout.firstRow(),
                 workspace);
-    device.check("feedForward", x.toString(), status);
+    device.check("feedForward", x, status);
   }
 
   @Override
@@ -129,6 +129,6 @@ final class CpuFeedForward implements FeedForwards {
                 dropout.scale(),
                 dropout.firstRow(),
                 workspace);
-    device.check("feedForwardBackward", x.toString(), status);
+    device.check("feedForwardBackward", x, status);
   }
 }

@@ -27,7 +27,7 @@ final class CpuProducts implements Products {
     device.arguments().gemm(c, a, transposeA, b, transposeB);
     device.check(
         "gemm",
-        c.toString(),
+        c,
         device
             .kernels()
             .rf_gemm(

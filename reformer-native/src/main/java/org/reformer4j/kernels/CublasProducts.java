@@ -86,7 +86,7 @@ final class CublasProducts implements Products {
         memory.workspace(bytes + ProductPlan.WORKSPACE_BYTES) + ProductPlan.WORKSPACE_BYTES;
     device.check(
         "gemm",
-        key.toString(),
+        key,
         device
             .kernels()
             .rf_fill(

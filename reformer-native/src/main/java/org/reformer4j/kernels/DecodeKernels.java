@@ -59,6 +59,6 @@ final class DecodeKernels {
                 spec.rounds(),
                 spec.window(),
                 spec.shared() ? 1 : 0);
-    device.check(op, queries.toString(), status);
+    device.check(op, queries, status);
   }
 }

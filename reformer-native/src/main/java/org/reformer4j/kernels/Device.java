@@ -136,12 +136,12 @@ final class Device {
    * fails, too.
    *
    * @param op operation, for the message
-   * @param what shapes, for the message
+   * @param what whose {@code toString} names shapes in the message; called only for one
    * @param status what the function returned
    */
-  void check(String op, String what, int status) {
+  void check(String op, Object what, int status) {
     if (status != 0) {
-      throw failure(op, what, status);
+      throw failure(op, what.toString(), status);
     }
   }
 

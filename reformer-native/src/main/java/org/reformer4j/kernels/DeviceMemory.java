@@ -2,6 +2,7 @@ package org.reformer4j.kernels;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Supplier;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.OutOfDeviceMemoryException;
@@ -61,9 +62,10 @@ final class DeviceMemory implements TensorScope.Allocator {
         "allocate",
         () -> {
           device.requireAlive("allocate");
-          String holder = "scope '" + scope.path() + "', which holds " + scope.liveBytes() + " of";
+          Supplier<String> holder =
+              () -> "scope '" + scope.path() + "', which holds " + scope.liveBytes() + " of";
           if (elements > Long.MAX_VALUE / type.bytes()) {
-            throw outOfMemory(Long.MAX_VALUE, holder, "the size of a long");
+            throw outOfMemory(Long.MAX_VALUE, holder.get(), "the size of a long");
           }
           long bytes = elements * type.bytes();
           long address = reserve(bytes, holder);
@@ -97,7 +99,7 @@ final class DeviceMemory implements TensorScope.Allocator {
   long workspace(long bytes) {
     if (bytes > workspaceBytes) {
       freeWorkspace();
-      workspace = reserve(bytes, "the workspace, beside");
+      workspace = reserve(bytes, () -> "the workspace, beside");
       workspaceBytes = bytes;
       peak = Math.max(peak, live + workspaceBytes);
     }
@@ -139,15 +141,17 @@ final class DeviceMemory implements TensorScope.Allocator {
     return tensor == null ? 0 : address(tensor);
   }
 
-  private long reserve(long bytes, String holder) {
+  private long reserve(long bytes, Supplier<String> holder) {
     if (bytes > limit - live - workspaceBytes) {
-      throw outOfMemory(bytes, holder, "the limit of " + limit + " bytes (memoryLimitBytes)");
+      throw outOfMemory(bytes, holder.get(), "the limit of " + limit + " bytes (memoryLimitBytes)");
     }
     int status = device.kernels().rf_allocate(device.context(), bytes, result);
     if (status == MEMORY_ALLOCATION) {
-      throw outOfMemory(bytes, holder, "the device");
+      throw outOfMemory(bytes, holder.get(), "the device");
     }
-    device.check("allocate", bytes + " bytes", status);
+    if (status != 0) {
+      device.check("allocate", bytes + " bytes", status);
+    }
     return result[0];
   }
 

@@ -56,7 +56,7 @@ final class EmbeddingKernels {
       Dropout dropout = table.dropout();
       device.check(
           op,
-          out.toString(),
+          out,
           device
               .kernels()
               .rf_embed(
@@ -104,7 +104,7 @@ final class EmbeddingKernels {
               device.kernels().rf_embed_backward_workspace(dOut.rows(), table.axis().size()));
       device.check(
           op,
-          dOut.toString(),
+          dOut,
           device
               .kernels()
               .rf_embed_backward(

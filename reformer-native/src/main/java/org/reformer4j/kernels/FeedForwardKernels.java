@@ -169,7 +169,7 @@ final class FeedForwardKernels implements FeedForwards {
                 (int) dropout.threshold(),
                 dropout.scale(),
                 dropout.firstRow());
-    device.check(op, sums.toString(), status);
+    device.check(op, sums, status);
   }
 
   private void activateBackward(
@@ -195,7 +195,7 @@ final class FeedForwardKernels implements FeedForwards {
                 dHidden.rows(),
                 dHidden.columns(),
                 workspace);
-    device.check(op, dHidden.toString(), status);
+    device.check(op, dHidden, status);
   }
 
   /** Activations as the kernel library numbers them: enum rf_function. */

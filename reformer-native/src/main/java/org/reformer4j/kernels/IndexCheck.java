@@ -59,7 +59,7 @@ final class IndexCheck {
     long first = memory.workspace(Integer.BYTES);
     device.check(
         op,
-        values.toString(),
+        values,
         device
             .kernels()
             .rf_index_check(

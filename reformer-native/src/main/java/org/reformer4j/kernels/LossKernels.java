@@ -26,7 +26,7 @@ final class LossKernels {
     indices.targets(op, targets, logits.columns(), ignoreIndex);
     device.check(
         op,
-        logits.toString(),
+        logits,
         device
             .kernels()
             .rf_cross_entropy(

@@ -53,7 +53,7 @@ final class LshKernels {
                 hash.rounds(),
                 factors,
                 factors.length);
-    device.check(op, queryKeys.toString(), status);
+    device.check(op, queryKeys, status);
   }
 
   void lshSort(Tensor order, Tensor buckets, Sequences all, HashSpec hash) {
@@ -68,7 +68,7 @@ final class LshKernels {
         memory.workspace(device.kernels().rf_lsh_sort_workspace(segments, length, hash.buckets()));
     device.check(
         op,
-        buckets.toString(),
+        buckets,
         device
             .kernels()
             .rf_lsh_sort(

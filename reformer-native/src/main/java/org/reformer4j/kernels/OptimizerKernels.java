@@ -29,7 +29,7 @@ final class OptimizerKernels {
             RESULT_BYTES + device.kernels().rf_sum_of_squares_workspace(x.rows(), x.columns()));
     device.check(
         op,
-        x.toString(),
+        x,
         device
             .kernels()
             .rf_sum_of_squares(
@@ -47,7 +47,7 @@ final class OptimizerKernels {
     KernelArguments.adamW(parameter, gradient, first, second);
     device.check(
         "adamW",
-        parameter.toString(),
+        parameter,
         device
             .kernels()
             .rf_adam_w(
@@ -83,7 +83,7 @@ final class OptimizerKernels {
     long workspace = memory.workspace(device.kernels().rf_adafactor_workspace(rows, columns));
     device.check(
         "adafactor",
-        parameter.toString(),
+        parameter,
         device
             .kernels()
             .rf_adafactor(

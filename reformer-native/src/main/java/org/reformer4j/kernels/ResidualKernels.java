@@ -54,7 +54,7 @@ final class ResidualKernels {
         memory.workspace(device.kernels().rf_layer_norm_backward_workspace(x.rows(), x.columns()));
     device.check(
         op,
-        x.toString(),
+        x,
         device
             .kernels()
             .rf_layer_norm_backward(
@@ -159,7 +159,7 @@ final class ResidualKernels {
                 dropout.scale(),
                 dropout.firstRow(),
                 y.address() == 0 ? 0 : range.flag(op, acc));
-    device.check(op, acc.toString(), status);
+    device.check(op, acc, status);
   }
 
   /** The gradient; acc and y are absent where nothing is recomputed. */
@@ -206,7 +206,7 @@ final class ResidualKernels {
                 dropout.firstRow(),
                 range.flag(op, acc),
                 workspace);
-    device.check(op, shape.toString(), status);
+    device.check(op, shape, status);
   }
 
   /** The last word of the Philox counter. */

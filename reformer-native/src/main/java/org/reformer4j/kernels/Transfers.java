@@ -168,7 +168,7 @@ final class Transfers {
     Arguments.elements("fill", target, target.elements(), REAL);
     device.check(
         "fill",
-        target.toString(),
+        target,
         device
             .kernels()
             .rf_fill(
@@ -191,7 +191,7 @@ final class Transfers {
       long part = Math.min(LONGEST_ROW, rowBytes - at);
       device.check(
           "copy",
-          source.toString(),
+          source,
           device
               .kernels()
               .rf_copy(
@@ -217,7 +217,7 @@ final class Transfers {
           move.accept(inHost, (int) (rowBytes / target.type().bytes() * rows));
           device.check(
               "upload",
-              target.toString(),
+              target,
               device
                   .kernels()
                   .rf_upload(
@@ -237,7 +237,7 @@ final class Transfers {
         (address, pitch, rowBytes, rows, inHost) -> {
           device.check(
               "download",
-              source.toString(),
+              source,
               device
                   .kernels()
                   .rf_download(

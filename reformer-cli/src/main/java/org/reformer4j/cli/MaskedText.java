@@ -46,22 +46,28 @@ final class MaskedText {
     for (int from = 0; from < ids.length; from += length) {
       int[] window = Arrays.copyOfRange(ids, from, Math.min(ids.length, from + length));
       int[] targets = new int[window.length];
-      boolean counts = false;
-      for (int i = 0; i < window.length; i++) {
-        boolean counted = random.nextDouble() < COUNTED && window[i] != mask;
-        targets[i] = counted ? window[i] : Batch.IGNORE;
-        counts |= counted;
-        if (counted) {
-          double share = random.nextDouble();
-          int any = random.nextInt(vocabulary);
-          window[i] = share < MASKED ? mask : share < MASKED + RANDOM ? any : window[i];
-        }
-      }
+      boolean counts = mask(window, targets, mask, vocabulary, random);
       if (counts) {
         windows.add(Example.ofTokens(window, targets));
       }
     }
     return LabelledExamples.of(windows);
+  }
+
+  /** Masks a window in place, fills in its targets and returns whether it has any. */
+  static boolean mask(int[] window, int[] targets, int mask, int vocabulary, Random random) {
+    boolean counts = false;
+    for (int i = 0; i < window.length; i++) {
+      boolean counted = random.nextDouble() < COUNTED && window[i] != mask;
+      targets[i] = counted ? window[i] : Batch.IGNORE;
+      counts |= counted;
+      if (counted) {
+        double share = random.nextDouble();
+        int any = random.nextInt(vocabulary);
+        window[i] = share < MASKED ? mask : share < MASKED + RANDOM ? any : window[i];
+      }
+    }
+    return counts;
   }
 
   /**

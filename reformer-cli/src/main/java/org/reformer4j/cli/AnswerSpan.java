@@ -25,8 +25,7 @@ record AnswerSpan(int start, int end) {
     int start = line.integer("answer_start");
     int characters = context.codePointCount(0, context.length());
     if (answer.isEmpty() || start < 0 || start > characters) {
-      throw line.error(
-          "\"answer\" must not be empty, and \"answer_start\" be in 0.." + characters);
+      throw line.error("\"answer\" must not be empty, and \"answer_start\" be in 0.." + characters);
     }
     int from = context.offsetByCodePoints(0, start);
     if (!context.startsWith(answer, from)) {

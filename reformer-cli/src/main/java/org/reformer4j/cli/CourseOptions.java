@@ -113,8 +113,7 @@ final class CourseOptions {
       names = "--evaluation-windows",
       paramLabel = "N",
       defaultValue = "0",
-      description =
-          "Windows or examples of an evaluation, 0 for all (default: ${DEFAULT-VALUE}).")
+      description = "Windows or examples of an evaluation, 0 for all (default: ${DEFAULT-VALUE}).")
   private int evaluationWindows;
 
   @Option(

@@ -87,8 +87,7 @@ final class EvaluateCommand implements Callable<Integer> {
   @Option(
       names = "--mask-token",
       paramLabel = "TOKEN",
-      description =
-          "Id or text of the mask of a masked language model (default: the tokenizer's).")
+      description = "Id or text of the mask of a masked language model (default: the tokenizer's).")
   private String mask;
 
   @Option(
@@ -121,7 +120,7 @@ final class EvaluateCommand implements Callable<Integer> {
       ExampleReader reader = new ExampleReader(loaded.task(), loaded.config(), inputs);
       LabelledExamples examples = LabelledExamples.of(reader.read(measured.examples));
       EvaluationReport report = ExampleEvaluator.evaluate(loaded, examples, batch, windows);
-      out.println(FinetuneCommand.measured(report, examples));
+      out.println(Progress.measured(report, examples.size()));
     }
   }
 

@@ -229,8 +229,7 @@ final class ExampleReader {
 
   /** Returns the names of the classes, not all of many. */
   static String names(ReformerConfig config) {
-    String first =
-        config.labels().stream().limit(MOST_NAMED).collect(Collectors.joining(", "));
+    String first = config.labels().stream().limit(MOST_NAMED).collect(Collectors.joining(", "));
     int more = config.numLabels() - MOST_NAMED;
     return more > 0 ? String.format(Locale.ROOT, "%s, and %,d more", first, more) : first;
   }

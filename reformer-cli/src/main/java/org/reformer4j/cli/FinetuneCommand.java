@@ -15,7 +15,6 @@ import org.reformer4j.model.Task;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.checkpoint.ModelConversion;
 import org.reformer4j.model.checkpoint.ModelFolder;
-import org.reformer4j.model.train.EvaluationReport;
 import org.reformer4j.model.train.LabelledExamples;
 import org.reformer4j.model.train.Trainer;
 import org.reformer4j.model.train.TrainingListener;
@@ -133,7 +132,8 @@ final class FinetuneCommand implements Callable<Integer> {
   @Option(
       names = "--epochs",
       paramLabel = "X",
-      description = "How often every example is seen, instead of --steps or --minutes (default: 3).")
+      description =
+          "How often every example is seen, instead of --steps or --minutes (default: 3).")
   private Double epochs;
 
   @ArgGroup(validate = false, heading = "%nTraining:%n")
@@ -150,16 +150,14 @@ final class FinetuneCommand implements Callable<Integer> {
     Task of = resume ? Task.of(config) : task.task();
     ExampleReader reader =
         new ExampleReader(of, config, new ExampleInputs(resume ? out : model, config));
-    ExampleSplit split =
-        ExampleSplit.read(reader, examples, heldOut, course.validationFraction());
+    ExampleSplit split = ExampleSplit.read(reader, examples, heldOut, course.validationFraction());
     Precision precision =
         resume ? Trainer.savedOptions(out).orElseThrow().precision() : course.precision();
     try (Backend backend = backends.open(err);
         ReformerModel loaded =
             resume
                 ? ReformerModel.create(config, of, backend, precision, course.seed())
-                : ReformerModel.loadForTask(
-                    model, config, of, backend, precision, course.seed())) {
+                : ReformerModel.loadForTask(model, config, of, backend, precision, course.seed())) {
       TrainingOptions options = options(loaded, split, err);
       describe(loaded, split, options, err);
       TrainingResult end =
@@ -205,13 +203,7 @@ final class FinetuneCommand implements Callable<Integer> {
     ModelFolder files = ModelFolder.open(model);
     ReformerConfig config = files.config();
     boolean hasHead = Task.of(config, files.names()) == task.task();
-    return LabelSurvey.config(
-        config,
-        task.task(),
-        examples,
-        labels,
-        problem,
-        hasHead);
+    return LabelSurvey.config(config, task.task(), examples, labels, problem, hasHead);
   }
 
   private Trainer trainer(
@@ -227,8 +219,7 @@ final class FinetuneCommand implements Callable<Integer> {
     return trainer;
   }
 
-  private TrainingOptions options(
-      ReformerModel loaded, ExampleSplit split, PrintWriter err) {
+  private TrainingOptions options(ReformerModel loaded, ExampleSplit split, PrintWriter err) {
     if (resume) {
       return Trainer.savedOptions(out).orElseThrow();
     }
@@ -245,10 +236,7 @@ final class FinetuneCommand implements Callable<Integer> {
   }
 
   private void describe(
-      ReformerModel loaded,
-      ExampleSplit split,
-      TrainingOptions options,
-      PrintWriter err) {
+      ReformerModel loaded, ExampleSplit split, TrainingOptions options, PrintWriter err) {
     ReformerConfig config = loaded.config();
     if (loaded.task() == Task.SEQUENCE_CLASSIFICATION
         || loaded.task() == Task.TOKEN_CLASSIFICATION) {
@@ -277,22 +265,11 @@ final class FinetuneCommand implements Callable<Integer> {
   private void report(TrainingResult end, Task of, LabelledExamples tested) {
     PrintWriter result = spec.commandLine().getOut();
     end.evaluation()
-        .ifPresent(report -> result.println("held-out examples: " + measured(report, tested)));
+        .ifPresent(report -> result.println("held-out examples: " + Progress.measured(report, tested.size())));
     result.println("model: " + out);
     result.println(
         "next: "
             + (of == Task.LANGUAGE_MODEL ? new RunFolder(out).generation("The ") : prediction()));
-  }
-
-  /** Returns what was measured, in words. */
-  static String measured(EvaluationReport report, LabelledExamples of) {
-    return String.format(
-        Locale.ROOT,
-        "loss %.4f%s  on %,d labels of %,d examples",
-        report.loss(),
-        Progress.scores(report),
-        report.bytes(),
-        of.size());
   }
 
   private String prediction() {

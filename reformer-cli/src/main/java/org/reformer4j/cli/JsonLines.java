@@ -83,8 +83,7 @@ final class JsonLines {
 
   private static String decode(Path file, long number, byte[] bytes) {
     try {
-      String text =
-          StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
       return number == 1 && text.startsWith(BYTE_ORDER_MARK) ? text.substring(1) : text;
     } catch (CharacterCodingException e) {
       throw JsonLine.error(file, number, "not UTF-8: convert the file to UTF-8", e);

@@ -17,8 +17,8 @@ import org.reformer4j.model.train.LabelledExamples;
 
 /**
  * Text with masks for a masked language model to see through, as BERT's (Devlin et al. 2019) and
- * Hugging Face's DataCollatorForLanguageModeling: of all tokens 15 % count, of which 80 % become the
- * mask, 10 % any token and 10 % stay.
+ * Hugging Face's DataCollatorForLanguageModeling: of all tokens 15 % count, of which 80 % become
+ * the mask, 10 % any token and 10 % stay.
  */
 final class MaskedText {
   private static final double COUNTED = 0.15;
@@ -26,7 +26,8 @@ final class MaskedText {
   private static final double RANDOM = 0.1;
 
   /** Files in which Hugging Face's tokenizers name their mask. */
-  private static final List<String> NAMING = List.of("special_tokens_map.json", "tokenizer_config.json");
+  private static final List<String> NAMING =
+      List.of("special_tokens_map.json", "tokenizer_config.json");
 
   private MaskedText() {}
 
@@ -118,7 +119,8 @@ final class MaskedText {
           }
         } catch (IOException e) {
           throw new CheckpointException(
-              "cannot read the mask token from " + file + ": give --mask-token, or mend the file", e);
+              "cannot read the mask token from " + file + ": give --mask-token, or mend the file",
+              e);
         }
       }
     }

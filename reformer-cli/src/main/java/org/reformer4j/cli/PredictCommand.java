@@ -30,7 +30,8 @@ import picocli.CommandLine.Spec;
           + " repeated."
     },
     footerHeading = "%nExample:%n",
-    footer = "  reformer predict --model runs/classifier --examples new.jsonl --out predicted.jsonl")
+    footer =
+        "  reformer predict --model runs/classifier --examples new.jsonl --out predicted.jsonl")
 final class PredictCommand implements Callable<Integer> {
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "Model folder.")
   private Path model;
@@ -54,13 +55,13 @@ final class PredictCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (out != null && examples.toAbsolutePath().normalize().equals(out.toAbsolutePath().normalize())) {
+    if (out != null
+        && examples.toAbsolutePath().normalize().equals(out.toAbsolutePath().normalize())) {
       throw new IllegalArgumentException("--out would replace --examples: choose another file");
     }
     try (Backend backend = backends.open(spec.commandLine().getErr());
         ReformerModel loaded = ReformerModel.load(model, backend, precision.precision())) {
-      Predictions predictions =
-          new Predictions(loaded, new ExampleInputs(model, loaded.config()));
+      Predictions predictions = new Predictions(loaded, new ExampleInputs(model, loaded.config()));
       if (out == null) {
         PrintWriter printer = spec.commandLine().getOut();
         predict(predictions, printer::println);

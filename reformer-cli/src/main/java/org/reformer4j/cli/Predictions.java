@@ -144,7 +144,9 @@ final class Predictions {
     float[] vector = run(ids).get("embeddings").values();
     if (line.has("pair")) {
       float[] other = run(inputs.pair(line)).get("embeddings").values();
-      result.put("similarity", (float) (dot(vector, other) / Math.sqrt(dot(vector, vector) * dot(other, other))));
+      result.put(
+          "similarity",
+          (float) (dot(vector, other) / Math.sqrt(dot(vector, vector) * dot(other, other))));
     }
     ArrayNode values = result.putArray("embedding");
     for (float value : vector) {

@@ -62,12 +62,23 @@ final class Progress implements TrainingListener, AutoCloseable {
                 : String.format(Locale.ROOT, "  %.4f bits/byte", report.bitsPerByte())));
   }
 
-  /** Returns the scores in words, each after two spaces. */
-  static String scores(EvaluationReport report) {
+  /** Returns what was measured on so many examples, in words. */
+  static String measured(EvaluationReport report, int examples) {
+    return String.format(
+        Locale.ROOT,
+        "loss %.4f%s  on %,d labels of %,d examples",
+        report.loss(),
+        scores(report),
+        report.bytes(),
+        examples);
+  }
+
+  private static String scores(EvaluationReport report) {
     StringBuilder text = new StringBuilder();
     report
         .scores()
-        .forEach((name, value) -> text.append(String.format(Locale.ROOT, "  %s %.4f", name, value)));
+        .forEach(
+            (name, value) -> text.append(String.format(Locale.ROOT, "  %s %.4f", name, value)));
     return text.toString();
   }
 

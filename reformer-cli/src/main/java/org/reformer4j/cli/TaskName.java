@@ -39,8 +39,7 @@ enum TaskName {
     public TaskName convert(String text) {
       String asked = dashed(text);
       return Arrays.stream(values())
-          .filter(
-              name -> asked.equals(name.toString()) || asked.equals(dashed(name.task.name())))
+          .filter(name -> asked.equals(name.toString()) || asked.equals(dashed(name.task.name())))
           .findFirst()
           .orElseThrow(
               () ->

@@ -146,8 +146,7 @@ final class TrainCommand implements Callable<Integer> {
   private TrainingResult train(
       ReformerModel loaded, Corpus.Split split, TrainingOptions options, PrintWriter err) {
     return TrainingRun.run(
-        listener ->
-            new Trainer(loaded, split.train(), split.validation(), options, out, listener),
+        listener -> new Trainer(loaded, split.train(), split.validation(), options, out, listener),
         resume,
         new Progress(err, Progress.onTerminal(), false),
         resumption(),

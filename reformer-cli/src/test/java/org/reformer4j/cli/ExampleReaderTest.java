@@ -46,8 +46,7 @@ class ExampleReaderTest {
     return Files.writeString(folder.resolve("examples.jsonl"), String.join("\n", lines));
   }
 
-  private List<Example> read(Task task, ReformerConfig config, String... lines)
-      throws IOException {
+  private List<Example> read(Task task, ReformerConfig config, String... lines) throws IOException {
     return new ExampleReader(task, config, new ExampleInputs(folder, config)).read(file(lines));
   }
 
@@ -183,8 +182,7 @@ class ExampleReaderTest {
     assertEquals(new AnswerSpan(4, 5), span("a  b a  b   a b", "a b", 12));
     assertEquals(new AnswerSpan(0, 1), span("a  b a  b   a b", "a  b", 0));
     assertEquals(new AnswerSpan(2, 3), span("a  b a  b   a b", "a  b", 5));
-    Throwable inWord =
-        assertThrows(IllegalArgumentException.class, () -> span("a  bcd", "x", 9));
+    Throwable inWord = assertThrows(IllegalArgumentException.class, () -> span("a  bcd", "x", 9));
     assertTrue(inWord.getMessage().contains("0..6"), inWord.getMessage());
   }
 
@@ -246,7 +244,8 @@ class ExampleReaderTest {
     assertRefused(answers, plain, "{\"ids\": [7, 8], \"start\": 1, \"end\": 2}", "within 0..1");
     assertRefused(answers, plain, "{\"ids\": [7, 8], \"start\": 1}", "no \"end\"");
     assertRefused(answers, plain, "{\"text\": \"ab\"}", "needs \"start\" and \"end\"");
-    String squad = "{\"question\": \"q\", \"context\": \"abc\", \"answer\": \"%s\", \"answer_start\": %d}";
+    String squad =
+        "{\"question\": \"q\", \"context\": \"abc\", \"answer\": \"%s\", \"answer_start\": %d}";
     assertRefused(answers, plain, squad.formatted("b", 0), "does not have \"answer\"");
     assertRefused(answers, plain, squad.formatted("", 0), "must not be empty");
     assertRefused(answers, plain, squad.formatted("b", -1), "be in 0..3");
@@ -273,8 +272,7 @@ class ExampleReaderTest {
         Task.SEQUENCE_CLASSIFICATION, config, "{\"ids\": [" + tokens + "]}", "cut the example");
     Path file = folder.resolve("examples.jsonl");
     ExampleReader reader =
-        new ExampleReader(
-            Task.SEQUENCE_CLASSIFICATION, config, new ExampleInputs(folder, config));
+        new ExampleReader(Task.SEQUENCE_CLASSIFICATION, config, new ExampleInputs(folder, config));
     Files.write(file, "{\"text\": \"ä\"}".getBytes(StandardCharsets.ISO_8859_1));
     assertMessage("line 1: not UTF-8", reader, file);
     byte[] endless = new byte[JsonLines.LONGEST_LINE + 1];

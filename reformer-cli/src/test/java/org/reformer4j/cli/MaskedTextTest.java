@@ -71,9 +71,7 @@ class MaskedTextTest {
     Files.writeString(folder.resolve("special_tokens_map.json"), "{\"mask_token\": \"*\"}");
     assertEquals('*' + 2, MaskedText.mask(null, folder, bytes));
     Files.writeString(folder.resolve("special_tokens_map.json"), "{\"mask");
-    assertThrows(
-        CheckpointException.class,
-        () -> MaskedText.mask(null, folder, bytes));
+    assertThrows(CheckpointException.class, () -> MaskedText.mask(null, folder, bytes));
   }
 
   private void refused(String words, String asked) {

@@ -13,9 +13,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Random;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -75,142 +73,47 @@ class FineTuningCommandTest {
     return Files.write(folder.resolve(name), lines).toString();
   }
 
-  /** What each head learns: ordinary tokens 1 to 9 with markers from 10 on among them. */
-  enum Lesson {
-    NAMES("classification", "accuracy"),
-    SETS("classification", "accuracy"),
-    NUMBERS("classification", null),
-    TAGS("token-classification", "accuracy"),
-    ANSWERS("question-answering", "exact_match"),
-    PAIRS("embedding", "retrieval");
-
-    private final String task;
-    private final String score;
-
-    Lesson(String task, String score) {
-      this.task = task;
-      this.score = score;
-    }
-
-    List<String> lines(int count, int seed) {
-      Random random = new Random(seed);
-      List<String> lines = new ArrayList<>();
-      for (int i = 0; i < count; i++) {
-        int[] ids = random.ints(6 + random.nextInt(10), 1, 10).toArray();
-        int place = random.nextInt(ids.length - 3);
-        int marker = random.nextInt(3);
-        ids[place] = 10 + marker;
-        lines.add("{\"id\": " + i + ", " + line(random, ids, place, marker, i) + "}");
-      }
-      return lines;
-    }
-
-    private String line(Random random, int[] ids, int place, int marker, int number) {
-      String label =
-          switch (this) {
-            case NAMES -> "\"label\": \"" + "cba".charAt(marker) + '"';
-            case SETS -> {
-              ids[place + 2] = 10 + (marker + number) % 3;
-              yield number % 3 == 0
-                  ? "\"label\": [\"" + marker + "\"]"
-                  : "\"label\": [\"" + marker + "\", \"" + (marker + number) % 3 + "\"]";
-            }
-            case NUMBERS -> "\"label\": " + (marker - 1.0);
-            case TAGS -> {
-              Object[] tags = new Object[ids.length];
-              Arrays.fill(tags, "\"O\"");
-              tags[place] = "\"B\"";
-              tags[place + 1] = "\"I\"";
-              tags[ids.length - 1] = null;
-              yield "\"labels\": " + Arrays.toString(tags);
-            }
-            case ANSWERS -> {
-              int end = place + 1 + random.nextInt(ids.length - place - 1);
-              ids[place] = 10;
-              ids[end] = 11;
-              yield "\"start\": " + place + ", \"end\": " + end;
-            }
-            case PAIRS -> {
-              int[] other = random.ints(ids.length + 2, 1, 10).toArray();
-              ids[place] = 10 + number % 12;
-              other[place + 2] = ids[place];
-              yield "\"pair\": " + Arrays.toString(other);
-            }
-          };
-      return "\"ids\": " + Arrays.toString(ids) + ", " + label;
-    }
-
-    /** Returns how many things of a prediction are right, and of how many. */
-    int[] right(JsonNode given, JsonNode said) {
-      assertEquals(given.get("id"), said.get("id"));
-      return switch (this) {
-        case NAMES -> one(given.get("label").equals(said.get("label")));
-        case SETS -> {
-          List<String> names = new ArrayList<>();
-          given.get("label").forEach(name -> names.add(name.textValue()));
-          List<String> found = new ArrayList<>();
-          said.get("labels").forEach(name -> found.add(name.textValue()));
-          int right = 0;
-          for (String name : List.of("0", "1", "2")) {
-            right += names.contains(name) == found.contains(name) ? 1 : 0;
-          }
-          yield new int[] {right, 3};
-        }
-        case NUMBERS -> {
-          double value = said.get("values").get("LABEL_0").doubleValue();
-          yield one(Math.abs(value - given.get("label").doubleValue()) < 0.5);
-        }
-        case TAGS -> {
-          assertEquals(given.get("ids").size(), said.get("labels").size());
-          int right = 0;
-          int count = given.get("labels").size() - 1;
-          for (int i = 0; i < count; i++) {
-            right += given.get("labels").get(i).equals(said.get("labels").get(i)) ? 1 : 0;
-          }
-          yield new int[] {right, count};
-        }
-        case ANSWERS ->
-            one(
-                given.get("start").equals(said.get("start"))
-                    && given.get("end").equals(said.get("end")));
-        case PAIRS -> {
-          assertEquals(32, said.get("embedding").size());
-          yield one(said.get("similarity").doubleValue() > 0.5);
-        }
-      };
-    }
-
-    private static int[] one(boolean right) {
-      return new int[] {right ? 1 : 0, 1};
-    }
-  }
-
   @ParameterizedTest
   @EnumSource
-  void everyHeadLearnsAndPredicts(Lesson lesson) throws IOException {
+  void everyHeadLearnsAndPredicts(LessonLines lesson) throws IOException {
     String start = pretrained(encoder());
-    String train = file("train.jsonl", lesson.lines(lesson == Lesson.PAIRS ? 240 : 400, 1));
-    String test = file("test.jsonl", lesson.lines(lesson == Lesson.PAIRS ? 24 : 60, 2));
+    String train = file("train.jsonl", lesson.lines(lesson == LessonLines.PAIRS ? 240 : 400, 1));
+    String test = file("test.jsonl", lesson.lines(lesson == LessonLines.PAIRS ? 24 : 60, 2));
     String tuned = folder.resolve("tuned").toString();
     Result result =
         command(
-            "finetune", "--model", start, "--task", lesson.task, "--examples", train,
-            "--eval-examples", test, "--out", tuned, "--steps", "250", "--batch", "8",
-            "--learning-rate", "0.01", "--log-every", "50");
+            "finetune",
+            "--model",
+            start,
+            "--task",
+            lesson.task(),
+            "--examples",
+            train,
+            "--eval-examples",
+            test,
+            "--out",
+            tuned,
+            "--steps",
+            "250",
+            "--batch",
+            "8",
+            "--learning-rate",
+            "0.01",
+            "--log-every",
+            "50");
     String said = done(result);
     System.out.println("FineTuningCommandTest: " + lesson + " " + said.lines().findFirst().get());
     Matcher head = Pattern.compile("newly initialised, [^:]*: (\\S+)").matcher(result.err());
-    assertEquals(lesson != Lesson.PAIRS, head.find(), result.err());
+    assertEquals(lesson != LessonLines.PAIRS, head.find(), result.err());
     assertTrue(result.err().contains("not used: lm_head."), result.err());
     assertFalse(result.err().contains("bits/byte"), result.err());
     assertTrue(Files.exists(Path.of(tuned, "special_tokens_map.json")));
     Matcher loss = Pattern.compile("held-out examples: (loss (\\S+)(.*))").matcher(said);
     assertTrue(loss.find(), said);
-    double share = lesson.score == null ? 1 : score(loss.group(3), lesson.score);
+    double share = lesson.score() == null ? 1 : score(loss.group(3), lesson.score());
     assertTrue(share > 0.9, said);
 
-    String again =
-        done(command("evaluate", "--model", tuned, "--examples", test, "--batch", "8"));
+    String again = done(command("evaluate", "--model", tuned, "--examples", test, "--batch", "8"));
     assertEquals(loss.group(1), again.strip());
 
     List<JsonNode> predicted = new ArrayList<>();
@@ -229,7 +132,7 @@ class FineTuningCommandTest {
       all += counts[1];
     }
     double found = right / (double) all;
-    if (lesson.score != null && lesson != Lesson.PAIRS && lesson != Lesson.ANSWERS) {
+    if (lesson.score() != null && lesson != LessonLines.PAIRS && lesson != LessonLines.ANSWERS) {
       assertEquals(share, found, 1e-4, "the score is that of the predictions");
     }
     assertTrue(found > 0.9, lesson + " " + found);
@@ -260,8 +163,18 @@ class FineTuningCommandTest {
                     + " \"answer_start\": 2}"));
     String out = folder.resolve("answers").toString();
     String[] options = {
-      "--model", start, "--task", "question-answering", "--steps", "120", "--batch", "2",
-      "--learning-rate", "0.01", "--log-every", "60"
+      "--model",
+      start,
+      "--task",
+      "question-answering",
+      "--steps",
+      "120",
+      "--batch",
+      "2",
+      "--learning-rate",
+      "0.01",
+      "--log-every",
+      "60"
     };
     done(finetune(out, train, options));
     String said = done(command("predict", "--model", out, "--examples", train));
@@ -282,7 +195,7 @@ class FineTuningCommandTest {
   @Test
   void resumedTrainingGivesTheSameBits() throws IOException {
     String start = pretrained(encoder());
-    String train = file("train.jsonl", Lesson.NAMES.lines(40, 1));
+    String train = file("train.jsonl", LessonLines.NAMES.lines(40, 1));
     String whole = folder.resolve("whole").toString();
     String[] options = {"--model", start, "--task", "classification", "--epochs", "1"};
     Result first = finetune(whole, train, options);
@@ -296,12 +209,14 @@ class FineTuningCommandTest {
     assertEquals(first.out(), done(again));
     assertTrue(again.err().contains("ignored: --batch"), again.err());
     assertArrayEquals(state, Files.readAllBytes(Path.of(whole, Trainer.STATE_FILE)));
-    String other = file("other.jsonl", Lesson.NAMES.lines(40, 2));
+    String other = file("other.jsonl", LessonLines.NAMES.lines(40, 2));
     refused("training text", finetune(whole, other, "--resume"));
 
     // A classifier keeps its head and labels, though these examples lack one.
     String two =
-        file("two.jsonl", Lesson.NAMES.lines(30, 3).stream().filter(l -> !l.contains("\"a\"")).toList());
+        file(
+            "two.jsonl",
+            LessonLines.NAMES.lines(30, 3).stream().filter(l -> !l.contains("\"a\"")).toList());
     String more = folder.resolve("more").toString();
     Result kept =
         finetune(more, two, "--model", whole, "--task", "classification", "--epochs", "1");
@@ -311,15 +226,50 @@ class FineTuningCommandTest {
     refused(
         "mis-shaped classifier",
         finetune(
-            folder.resolve("x").toString(), two, "--model", whole, "--task", "classification",
-            "--labels", "b,c"));
+            folder.resolve("x").toString(),
+            two,
+            "--model",
+            whole,
+            "--task",
+            "classification",
+            "--labels",
+            "b,c"));
+  }
+
+  @Test
+  void languageModelsGoOnLearning() throws IOException {
+    String start = pretrained(TinyTraining.config());
+    String text = "{\"text\": \"the quick brown fox\"}";
+    String train = file("train.jsonl", List.of(text, text, text, text, text, text));
+    String out = folder.resolve("language").toString();
+    String[] options = {
+      "--model",
+      start,
+      "--task",
+      "language-model",
+      "--minutes",
+      "0.03",
+      "--eval-examples",
+      train,
+      "--learning-rate",
+      "0.01"
+    };
+    Result result = finetune(out, train, options);
+    String said = done(result);
+    assertTrue(result.err().contains("seconds per step"), result.err());
+    assertTrue(said.contains("on 108 labels of 6 examples"), said);
+    assertTrue(said.contains("next: ./reformer generate"), said);
+    String measured = done(command("evaluate", "--model", out, "--examples", train));
+    assertTrue(said.contains(measured.strip()), said + measured);
+    assertFalse(measured.equals(done(command("evaluate", "--model", start, "--examples", train))));
   }
 
   @Test
   void maskedLanguageModelsAreMeasured() throws IOException {
     ReformerConfig config = TinyTraining.builder().isDecoder(false).build();
     String model = pretrained(config);
-    String text = file("text.txt", List.of("the quick brown fox jumps over the lazy dog".repeat(9)));
+    String text =
+        file("text.txt", List.of("the quick brown fox jumps over the lazy dog".repeat(9)));
     Result result =
         command("evaluate", "--model", model, "--text", text, "--mask-token", "1", "--seed", "4");
     String said = done(result);

@@ -1,21 +1,28 @@
 package org.reformer4j.cli;
 
+import java.io.PrintWriter;
+import java.util.Locale;
+import java.util.function.Function;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.train.BatchShape;
 import org.reformer4j.model.train.Intervals;
 import org.reformer4j.model.train.LearningRate;
 import org.reformer4j.model.train.OptimizerOptions;
+import org.reformer4j.model.train.Trainer;
 import org.reformer4j.model.train.TrainingOptions;
 import picocli.CommandLine.Option;
 
 /** Course of a training. */
 final class CourseOptions {
   /** Passes timed to turn minutes into steps. */
-  static final int PROBES = 6;
+  private static final int PROBES = 6;
 
   /** Share of the time that is left for steps; the rest is for evaluation, sample and start. */
   private static final double SHARE_FOR_STEPS = 0.85;
+
+  /** Pretrained parameters are lost in larger steps. */
+  private static final double PRETRAINED_RATE = 1e-4;
 
   @Option(names = "--steps", paramLabel = "N", description = "Updates to do, instead of --minutes.")
   private Long steps;
@@ -24,7 +31,7 @@ final class CourseOptions {
       names = "--minutes",
       paramLabel = "M",
       description =
-          "Time to train; turned into a number of steps at the start (default: 2.75)."
+          "Time to train; turned into a number of steps at the start (default of train: 2.75)."
               + " With --resume the number of steps is the saved one.")
   private Double minutes;
 
@@ -53,7 +60,9 @@ final class CourseOptions {
   @Option(
       names = "--learning-rate",
       paramLabel = "X",
-      description = "Peak learning rate (default: 0.002, 0.02 with adafactor).")
+      description =
+          "Peak learning rate (default: 0.002 in train, 0.0001 in finetune; ten times as much with"
+              + " adafactor).")
   private Double learningRate;
 
   @Option(
@@ -88,7 +97,9 @@ final class CourseOptions {
       names = "--validation-fraction",
       paramLabel = "X",
       defaultValue = "0.1",
-      description = "Last part of the text that is held out (default: ${DEFAULT-VALUE}).")
+      description =
+          "Share that is held out: the last part of the text, or examples drawn at random"
+              + " (default: ${DEFAULT-VALUE}).")
   private double validationFraction;
 
   @Option(
@@ -102,7 +113,7 @@ final class CourseOptions {
       names = "--evaluation-windows",
       paramLabel = "N",
       defaultValue = "0",
-      description = "Windows of an evaluation, 0 for all (default: ${DEFAULT-VALUE}).")
+      description = "Windows or examples of an evaluation, 0 for all (default: ${DEFAULT-VALUE}).")
   private int evaluationWindows;
 
   @Option(
@@ -154,8 +165,22 @@ final class CourseOptions {
     }
   }
 
-  Long steps() {
-    return steps;
+  /** Changes the defaults to those of fine-tuning; options that were given stay. */
+  void startsFromPretrained() {
+    if (learningRate == null) {
+      boolean factored = optimizer == OptimizerOptions.Kind.ADAFACTOR;
+      learningRate = factored ? 10 * PRETRAINED_RATE : PRETRAINED_RATE;
+    }
+  }
+
+  /** Returns whether the options say how long to train. */
+  boolean saysHowLong() {
+    return steps != null || minutes != null;
+  }
+
+  /** Returns the steps in which so many examples are seen so often. */
+  long stepsOf(double epochs, int examples) {
+    return Math.max(1, (long) Math.ceil(epochs * examples / ((double) batch * accumulate)));
   }
 
   Precision precision() {
@@ -174,6 +199,25 @@ final class CourseOptions {
   long stepsInTime(double secondsPerStep) {
     double available = (minutes == null ? 2.75 : minutes) * 60 * SHARE_FOR_STEPS;
     return Math.max(1, (long) (available / secondsPerStep));
+  }
+
+  /**
+   * Returns the options of a training whose steps, where they are not given, fill its minutes.
+   *
+   * @param context most tokens of a sequence
+   * @param trainers makes a trainer, whose passes are timed
+   * @param err told their time
+   */
+  TrainingOptions options(
+      int context, Function<TrainingOptions, Trainer> trainers, PrintWriter err) {
+    if (steps != null) {
+      return options(steps, context);
+    }
+    try (Trainer trainer = trainers.apply(options(1, context))) {
+      double seconds = trainer.secondsPerStep(PROBES);
+      err.printf(Locale.ROOT, "%.3f seconds per step%n", seconds);
+      return options(stepsInTime(seconds), context);
+    }
   }
 
   TrainingOptions options(long totalSteps, int context) {

@@ -11,14 +11,14 @@ import org.reformer4j.model.text.Tokenizer;
 import org.reformer4j.model.text.Tokenizers;
 
 /**
- * A model that continues texts, with the tokenizer of its folder.
+ * A language model with the tokenizer of its folder.
  *
- * @param model a causal language model
+ * @param model a language model
  * @param tokenizer what its ids mean
  */
 record LanguageModel(ReformerModel model, Tokenizer tokenizer) implements AutoCloseable {
   /**
-   * Loads a model and its tokenizer.
+   * Loads a model that continues texts, and its tokenizer.
    *
    * @throws IllegalArgumentException if it is no causal language model, or the backend does not
    *     compute with the precision
@@ -26,16 +26,33 @@ record LanguageModel(ReformerModel model, Tokenizer tokenizer) implements AutoCl
    *     that fits it
    */
   static LanguageModel load(Path folder, Backend backend, Precision precision) {
+    LanguageModel loaded = loadCausalOrMasked(folder, backend, precision);
+    if (!loaded.model.config().isDecoder()) {
+      loaded.close();
+      throw new IllegalArgumentException(
+          folder
+              + " holds no causal language model but a masked one: it needs is_decoder true; give a"
+              + " folder that 'reformer train' wrote, or a checkpoint of one");
+    }
+    return loaded;
+  }
+
+  /**
+   * Loads a language model of either kind, and its tokenizer.
+   *
+   * @throws IllegalArgumentException if it is no language model, or the backend does not compute
+   *     with the precision
+   * @throws org.reformer4j.api.CheckpointException if the folder holds no model, or no tokenizer
+   *     that fits it
+   */
+  static LanguageModel loadCausalOrMasked(Path folder, Backend backend, Precision precision) {
     ReformerModel model = ReformerModel.load(folder, backend, precision);
     try {
-      if (!model.config().isDecoder() || !model.hasLmHead()) {
+      if (!model.hasLmHead()) {
         throw new IllegalArgumentException(
             folder
-                + " holds no causal language model: it needs is_decoder true (found "
-                + model.config().isDecoder()
-                + ") and an lm_head ("
-                + (model.hasLmHead() ? "found" : "missing")
-                + "); give a folder that 'reformer train' wrote, or a checkpoint of one");
+                + " holds no language model, for lm_head is missing: give a folder that 'reformer"
+                + " train' wrote, or a checkpoint of one");
       }
       return new LanguageModel(model, Tokenizers.load(folder, model.config()));
     } catch (RuntimeException e) {

@@ -24,14 +24,16 @@ import picocli.CommandLine.UnmatchedArgumentException;
     name = "reformer",
     scope = ScopeType.INHERIT,
     description = {
-      "Train, sample and measure Reformer language models on the JVM.",
+      "Train, fine-tune, sample and measure Reformer models on the JVM.",
       "A model is a folder in Hugging Face's format: config.json, and model.safetensors or"
           + " pytorch_model.bin."
     },
     subcommands = {
       TrainCommand.class,
+      FinetuneCommand.class,
       GenerateCommand.class,
       EvaluateCommand.class,
+      PredictCommand.class,
       InferCommand.class,
       ConvertCommand.class,
       InspectCommand.class,
@@ -47,13 +49,14 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "0:done",
       "1:failed while running",
       "2:wrong arguments or input; nothing was changed",
-      "130:interrupted; train saves first"
+      "130:interrupted; train and finetune save first"
     },
     footerHeading = "%nExamples:%n",
     footer = {
       "  reformer train                       three minutes on the text of this repository",
       "  reformer train --text book.txt --out runs/book --minutes 15",
       "  reformer generate --model runs/book --prompt \"It was\"",
+      "  reformer finetune --model runs/book --task classification --examples train.jsonl --out DIR",
       "  reformer COMMAND --help              all options of a command"
     })
 public final class Main implements Runnable {

@@ -10,15 +10,18 @@ import org.reformer4j.model.train.TrainingListener;
 /** Shows a training: one line that is rewritten on a terminal, plain lines elsewhere. */
 final class Progress implements TrainingListener, AutoCloseable {
   private final StatusLine line;
+  private final boolean examples;
 
   /**
    * Makes a display.
    *
    * @param err where to
    * @param terminal whether lines may be rewritten
+   * @param examples whether labelled examples are learnt, whose loss is not of bytes
    */
-  Progress(PrintWriter err, boolean terminal) {
+  Progress(PrintWriter err, boolean terminal, boolean examples) {
     this.line = new StatusLine(err, terminal);
+    this.examples = examples;
   }
 
   /** Returns whether there is a terminal that can rewrite a line. */
@@ -33,14 +36,14 @@ final class Progress implements TrainingListener, AutoCloseable {
   }
 
   /** Fits 80 columns, as a line that a terminal wraps cannot be rewritten. */
-  static String format(StepReport report) {
+  String format(StepReport report) {
     return String.format(
         Locale.ROOT,
-        "step %d/%d  loss %.3f  %.3f bits/byte  %.0f tok/s  peak %s  left %s",
+        "step %d/%d  loss %.3f%s  %.0f tok/s  peak %s  left %s",
         report.step(),
         report.totalSteps(),
         report.loss(),
-        report.bitsPerByte(),
+        examples ? "" : String.format(Locale.ROOT, "  %.3f bits/byte", report.bitsPerByte()),
         report.tokensPerSecond(),
         bytes(report.peakBytes()),
         time(report.secondsLeft()));
@@ -51,10 +54,32 @@ final class Progress implements TrainingListener, AutoCloseable {
     line.keep(
         String.format(
             Locale.ROOT,
-            "step %d  held-out loss %.4f  %.4f bits/byte",
+            "step %d  held-out loss %.4f%s",
             report.step(),
             report.loss(),
-            report.bitsPerByte()));
+            examples
+                ? scores(report)
+                : String.format(Locale.ROOT, "  %.4f bits/byte", report.bitsPerByte())));
+  }
+
+  /** Returns what was measured on so many examples, in words. */
+  static String measured(EvaluationReport report, int examples) {
+    return String.format(
+        Locale.ROOT,
+        "loss %.4f%s  on %,d labels of %,d examples",
+        report.loss(),
+        scores(report),
+        report.bytes(),
+        examples);
+  }
+
+  private static String scores(EvaluationReport report) {
+    StringBuilder text = new StringBuilder();
+    report
+        .scores()
+        .forEach(
+            (name, value) -> text.append(String.format(Locale.ROOT, "  %s %.4f", name, value)));
+    return text.toString();
   }
 
   @Override

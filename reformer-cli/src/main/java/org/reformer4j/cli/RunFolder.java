@@ -14,9 +14,10 @@ record RunFolder(Path path) {
   /**
    * Makes sure that a new training overwrites nothing.
    *
+   * @param use command that uses a finished model
    * @throws IllegalArgumentException if the folder holds something; the message says what to do
    */
-  void requireUnused() {
+  void requireUnused(String use) {
     if (Files.exists(path) && !Files.isDirectory(path)) {
       throw new IllegalArgumentException(path + " is no folder: choose another --out");
     }
@@ -34,7 +35,7 @@ record RunFolder(Path path) {
                   : " holds a finished training of "
                       + total
                       + " steps: use it with '"
-                      + generation("The ")
+                      + use
                       + "', see its results again with --resume")
               + ", or choose another --out");
     }

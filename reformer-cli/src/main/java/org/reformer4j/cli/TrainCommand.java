@@ -100,9 +100,9 @@ final class TrainCommand implements Callable<Integer> {
     RunFolder folder = new RunFolder(out);
     if (resume) {
       folder.requireTraining();
-      noteIgnoredOptions(err);
+      TrainingRun.noteIgnored(spec, USED_WITH_RESUME);
     } else {
-      folder.requireUnused();
+      folder.requireUnused(folder.generation("The "));
     }
     Corpus corpus = text == null ? RepositoryText.open() : Corpus.open(text);
     Corpus.Split split = corpus.split(course.validationFraction());
@@ -135,50 +135,22 @@ final class TrainCommand implements Callable<Integer> {
       return Trainer.savedOptions(out).orElseThrow();
     }
     int context = model.contextLength(loaded.config());
-    if (course.steps() != null) {
-      return course.options(course.steps(), context);
-    }
-    TrainingOptions probe = course.options(1, context);
-    try (Trainer trainer =
-        new Trainer(loaded, split.train(), split.validation(), probe, out, TrainingListener.NONE)) {
-      double seconds = trainer.secondsPerStep(CourseOptions.PROBES);
-      err.printf(Locale.ROOT, "%.3f seconds per step%n", seconds);
-      return course.options(course.stepsInTime(seconds), context);
-    }
+    return course.options(
+        model.contextLength(loaded.config()),
+        probe ->
+            new Trainer(
+                loaded, split.train(), split.validation(), probe, out, TrainingListener.NONE),
+        err);
   }
 
   private TrainingResult train(
       ReformerModel loaded, Corpus.Split split, TrainingOptions options, PrintWriter err) {
-    try (Progress progress = new Progress(err, Progress.onTerminal());
-        Trainer trainer =
-            new Trainer(loaded, split.train(), split.validation(), options, out, progress)) {
-      if (resume) {
-        trainer.resume();
-      }
-      return InterruptGuard.run(
-          () -> {
-            TrainingResult end = trainer.run();
-            if (end.stopped()) {
-              // Within the guard: behind it the process ends without waiting for anything.
-              progress.endLine();
-              err.println(
-                  "stopped after step " + end.steps() + " and saved; go on with: " + resumption());
-            }
-            return end;
-          },
-          trainer::stopAfterCurrentStep);
-    }
-  }
-
-  private void noteIgnoredOptions(PrintWriter err) {
-    List<String> ignored =
-        spec.commandLine().getParseResult().matchedOptions().stream()
-            .map(OptionSpec::longestName)
-            .filter(name -> !USED_WITH_RESUME.contains(name))
-            .toList();
-    if (!ignored.isEmpty()) {
-      err.println("--resume goes on with the saved options; ignored: " + String.join(" ", ignored));
-    }
+    return TrainingRun.run(
+        listener -> new Trainer(loaded, split.train(), split.validation(), options, out, listener),
+        resume,
+        new Progress(err, Progress.onTerminal(), false),
+        resumption(),
+        err);
   }
 
   /** Returns the command that goes on with this training. */

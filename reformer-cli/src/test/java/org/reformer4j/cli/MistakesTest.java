@@ -89,6 +89,27 @@ class MistakesTest {
     assertFalse(Files.exists(out.resolve("model.safetensors")));
   }
 
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "finetune --examples x --out DIR/a | give --model, the pretrained folder, and --task",
+        "finetune --examples x --out DIR/a --task tagging | language-model], got 'tagging'",
+        "finetune --examples x --out DIR/a --task embedding --model DIR --epochs 0 | --epochs must",
+        "finetune --examples x --out DIR/a --task embedding --model DIR --epochs 1 --steps 2 | excl",
+        "finetune --examples x --out DIR/a --task embedding --model DIR | lacks",
+        "finetune --examples x --out DIR/a --resume | no training to resume",
+        "finetune --out DIR/a --resume | --examples",
+        "evaluate --model DIR | --text",
+        "evaluate --model DIR --text x --examples x | mutually exclusive",
+        "evaluate --model DIR --examples x | lacks",
+        "predict --model DIR --examples x | lacks",
+        "predict --model DIR --examples x --out x | choose another file",
+      })
+  void badUseOfExamples(String options, String message) {
+    assertUsage(CommandRun.of(options.replace("DIR", folder.toString()).split(" ")), message);
+  }
+
   @Test
   void missingText() {
     CommandRun run = CommandRun.of("train", "--text", folder + "/none", "--out", out.toString());

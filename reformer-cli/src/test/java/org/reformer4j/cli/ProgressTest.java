@@ -23,7 +23,7 @@ class ProgressTest {
   }
 
   private String show(boolean terminal) {
-    Progress progress = new Progress(new PrintWriter(shown), terminal);
+    Progress progress = new Progress(new PrintWriter(shown), terminal, false);
     progress.step(FIRST);
     progress.step(SECOND);
     progress.evaluated(EVALUATION);
@@ -62,6 +62,6 @@ class ProgressTest {
 
   @Test
   void lineFitsTerminal() {
-    assertTrue(Progress.format(FIRST).length() < 80);
+    assertTrue(new Progress(new PrintWriter(shown), false, false).format(FIRST).length() < 80);
   }
 }

@@ -63,19 +63,32 @@ public final class ModelConversion {
       String newName = name.equals(ModelFolder.TIED_BIAS) ? ModelFolder.BIAS : name;
       writer.add(newName, weights.entry(name).shape(), () -> weights.floats(name));
     }
-    ModelFolder.makeFolder(to);
-    List<String> written = new ArrayList<>();
-    for (String name : COMPANIONS) {
-      if (Files.isRegularFile(from.resolve(name))) {
-        copy(from.resolve(name), to.resolve(name));
-        written.add(name);
-      }
-    }
+    List<String> written = copyCompanions(from, to);
     written.addAll(writer.write(to, mostBytes));
     // Last: without it nothing takes the folder for a model.
     ConfigJson.write(to.resolve(ModelFolder.CONFIG), ModelFolder.withType(model.config(), target));
     written.add(ModelFolder.CONFIG);
     return written;
+  }
+
+  /**
+   * Copies the {@link #COMPANIONS} that a folder has.
+   *
+   * @param from a model folder
+   * @param to where to; made if it does not exist
+   * @return the names of the copied files
+   * @throws CheckpointException if one cannot be copied
+   */
+  public static List<String> copyCompanions(Path from, Path to) {
+    ModelFolder.makeFolder(to);
+    List<String> copied = new ArrayList<>();
+    for (String name : COMPANIONS) {
+      if (Files.isRegularFile(from.resolve(name))) {
+        copy(from.resolve(name), to.resolve(name));
+        copied.add(name);
+      }
+    }
+    return copied;
   }
 
   private static List<String> names(Path from, StoredTensors weights) {

@@ -128,4 +128,19 @@ public final class Example {
     }
     return hash;
   }
+
+  @Override
+  public String toString() {
+    StringBuilder text = new StringBuilder("ids ").append(Arrays.deepToString(sequences));
+    if (targets != null) {
+      text.append(", targets ").append(Arrays.toString(targets));
+    } else if (labels instanceof SequenceLabels.Classes of) {
+      text.append(", class ").append(of.ids()[0]);
+    } else if (labels instanceof SequenceLabels.Values of) {
+      text.append(", values ").append(Arrays.toString(of.values()));
+    } else if (labels instanceof SequenceLabels.Spans of) {
+      text.append(", answer ").append(of.starts()[0]).append("..").append(of.ends()[0]);
+    }
+    return text.toString();
+  }
 }

@@ -1,5 +1,6 @@
 package org.reformer4j.model.train;
 
+import java.util.Arrays;
 import java.util.List;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.ReformerModel;
@@ -34,6 +35,15 @@ public final class LabelledExamples {
   /** Returns the number of examples. */
   public int size() {
     return examples.size();
+  }
+
+  /** Returns the most tokens that a sequence has; 0 if there are no examples. */
+  public int longest() {
+    return examples.stream()
+        .flatMap(example -> Arrays.stream(example.sequences()))
+        .mapToInt(ids -> ids.length)
+        .max()
+        .orElse(0);
   }
 
   Example get(int index) {

@@ -24,9 +24,10 @@ import org.reformer4j.tests.TestBackends;
 import org.reformer4j.tests.Tolerances;
 
 /**
- * Layers and models in bfloat16, on backends that compute in it: against the reference in float32, their errors are at most
- * {@link Tolerances#BF16_ERRORS} times those of the straightforward way, which runs the same model
- * code over {@link RoundingBackend}. Bucket numbers are given, those of the float32 run.
+ * Layers and models in bfloat16, on backends that compute in it: against the reference in float32,
+ * their errors are at most {@link Tolerances#BF16_ERRORS} times those of the straightforward way,
+ * which runs the same model code over {@link RoundingBackend}. Bucket numbers are given, those of
+ * the float32 run.
  */
 @EnabledIf("org.reformer4j.tests.TestBackends#computeBfloat16")
 class Bfloat16LayerTest {

@@ -38,7 +38,9 @@ class KernelBfloat16Test {
   private static final Dropout DROPOUT =
       new Dropout(0.3f, new Philox.Stream(7, 5, 2, RandomPurpose.ATTENTION_OUTPUT));
 
-  /** Tensors of one backend; y, out and dOut are F32 on the reference and BF16 on what is tested. */
+  /**
+   * Tensors of one backend; y, out and dOut are F32 on the reference and BF16 on what is tested.
+   */
   private static final class Data {
     final Backend backend;
     final TensorScope scope;

@@ -94,7 +94,7 @@ tests() {
   local classes=() names=(kernels.CudaFailureTest kernels.CudaGemmTest kernels.CudaMemoryTest kernels.CudaOperationsTest
     tests.KernelFixedPointTest tests.KernelFormulaTest tests.KernelGradientTest tests.KernelHashTest
     tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
-  $rehearsal || names+=(kernels.CudaBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
+  $rehearsal || names+=(tests.KernelBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
     tests.HuggingFaceAttentionTest tests.AttentionTest tests.OptimizerKernelsTest tests.ModelGradientTest
     tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.GoldenDecodingTest)
   for name in "${names[@]}"; do

@@ -66,9 +66,24 @@ void hidden_rows(const FeedForwardBackwardBf16& b, const Workspace& w, int threa
   }
 }
 
+// Vectors of columns that are summed side by side: two lines of a row.
+constexpr int kSums = 4;
+
 // sums[column] += gradient[0][column] + ..., one after the other.
 void add_rows(float* sums, const Matrix& gradient, int64_t rows, int64_t columns, Range own) {
-  for (int64_t column = own.from; column < own.to; column += kLanes) {
+  int64_t column = own.from;
+  for (; column + kSums * kLanes <= own.to; column += kSums * kLanes) {
+    F sum[kSums];
+#pragma GCC unroll 4
+    for (int v = 0; v < kSums; ++v) sum[v] = load(sums + column + v * kLanes);
+    for (int64_t row = 0; row < rows; ++row) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kSums; ++v) sum[v] += load_elements(gradient, row, column + v * kLanes, columns);
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < kSums; ++v) store(sums + column + v * kLanes, sum[v]);
+  }
+  for (; column < own.to; column += kLanes) {
     F sum = load_row(sums, column, columns);
     for (int64_t row = 0; row < rows; ++row) sum += load_elements(gradient, row, column, columns);
     store_elements({sums, 0, RF_F32}, 0, column, columns, sum);
@@ -87,7 +102,7 @@ void chunk(rf_context& context, const FeedForwardBackwardBf16& b, const Workspac
   gemm_bf16(context, {matrix(b.dw1, b.dw1_stride, RF_F32), w.gradient, p.inner, true, p.x, p.x_stride, false, 1.0f, 1.0f,
                       p.inner, p.hidden, p.rows});
   parallel(context, p.rows * p.inner, kElementGrain, [&](const Team& team) {
-    add_rows(b.db1, matrix(w.gradient, p.inner, RF_BF16), p.rows, p.inner, team.share(p.inner, 2 * kLanes));
+    add_rows(b.db1, matrix(w.gradient, p.inner, RF_BF16), p.rows, p.inner, team.share(p.inner, kSums * kLanes));
   });
   // Last, as out may be dOut, and dx may be x.
   parallel(context, work, kFeedForwardGrain, [&](const Team& team) {

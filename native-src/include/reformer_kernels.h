@@ -292,18 +292,19 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 
 // Whether the fast path takes an attention: bfloat16, head sizes of 64 and 128, chunks of a multiple of 64, and
 // `alignment`, the bitwise or of the addresses and row strides in bytes of queries, keys, values and, backward,
-// d_out, a multiple of 16. 0 or 1. The CPU library has one path, for RF_F32 only, and always says 0.
+// d_out, a multiple of 16. 0, or a number for the workspaces. The CPU library has one path for RF_F32, and multiplies
+// RF_BF16 as such where the processor can, head sizes are a multiple of 32 and chunks even; else by floats.
 RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment);
 
 // out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing. The workspace is that
-// of the fast path where `fast`: with addresses and strides of which rf_attention_fast says 1.
+// of the fast path with what rf_attention_fast said of the addresses and strides.
 RF_EXPORT int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size, int rounds,
                                          int heads_per_group, int fast);
 RF_EXPORT int rf_attention(rf_context* context, void* out, int64_t out_stride, int out_type, float* lse,
                            RF_ATTENTION, void* workspace);
 
 // d_queries, d_keys, d_values, d_out, out [B*T, H*K] of gradient_type; d_keys is not touched where shared
-// Of the fast path where `fast`: with addresses and strides of which rf_attention_fast says 1.
+// Of the fast path with what rf_attention_fast said of the addresses and strides.
 RF_EXPORT int64_t rf_attention_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,
                                                   int gradient_type, int heads_per_group, int fast);
 RF_EXPORT int rf_attention_backward(rf_context* context, void* d_queries, int64_t d_queries_stride,

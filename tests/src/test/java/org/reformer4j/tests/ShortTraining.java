@@ -1,4 +1,4 @@
-package org.reformer4j.kernels;
+package org.reformer4j.tests;
 
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;

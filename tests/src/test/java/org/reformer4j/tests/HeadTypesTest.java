@@ -1,16 +1,19 @@
-package org.reformer4j.kernels;
+package org.reformer4j.tests;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.junit.jupiter.api.condition.EnabledIf;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
@@ -19,14 +22,9 @@ import org.reformer4j.model.Parameter;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
-import org.reformer4j.tests.Golden;
-import org.reformer4j.tests.HeadCases;
-import org.reformer4j.tests.TestBackends;
-import org.reformer4j.tests.Tolerances;
 
 /** Every head against the reference backend, and with bfloat16 activations against float32. */
-@EnabledIf("org.reformer4j.kernels.SimulatedCuda#available")
-class CudaHeadsTest {
+class HeadTypesTest {
   private static final CallOptions OPTIONS = CallOptions.training(3, 5);
 
   /**
@@ -73,44 +71,56 @@ class CudaHeadsTest {
     return doubles;
   }
 
+  static Stream<Arguments> heads() {
+    return TestBackends.with(List.of(HeadCases.values()));
+  }
+
   @ParameterizedTest
-  @EnumSource
-  void agreesWithTheReference(HeadCases head) {
+  @MethodSource("heads")
+  void agreesWithTheReference(String name, HeadCases head) {
     ReformerConfig config = head.config(true);
     Result expected = run(head, config, TestBackends.reference(), Precision.FLOAT32);
-    Result actual = run(head, config, SimulatedCuda.open(), Precision.FLOAT32);
+    Result actual = run(head, config, TestBackends.open(name), Precision.FLOAT32);
     assertEquals(expected.loss, actual.loss, Tolerances.TRAINING * expected.loss);
     expected.gradients.forEach(
-        (name, values) -> {
-          if (name.equals("qa_outputs.bias")) {
+        (parameter, values) -> {
+          if (parameter.equals("qa_outputs.bias")) {
             double[] zeros = new double[values.length];
-            float[] gradient = actual.gradients.get(name);
-            Golden.assertClose(name, zeros, gradient, Tolerances.ZERO_GRADIENT, null);
+            float[] gradient = actual.gradients.get(parameter);
+            Golden.assertClose(parameter, zeros, gradient, Tolerances.ZERO_GRADIENT, null);
           } else {
-            float[] gradient = actual.gradients.get(name);
-            Golden.assertGradient(name, doubles(values), gradient, Tolerances.TWO_GRADIENTS);
+            float[] gradient = actual.gradients.get(parameter);
+            Golden.assertGradient(parameter, doubles(values), gradient, Tolerances.TWO_GRADIENTS);
           }
         });
     expected.outputs.forEach(
-        (name, output) ->
+        (task, output) ->
             Golden.assertClose(
-                name,
+                task,
                 doubles(output.values()),
-                actual.outputs.get(name).values(),
+                actual.outputs.get(task).values(),
                 Tolerances.OUTPUT,
                 null));
   }
 
   @ParameterizedTest
-  @EnumSource
-  void bfloat16IsCloseToFloat32(HeadCases head) {
+  @MethodSource("heads")
+  void bfloat16IsCloseToFloat32(String name, HeadCases head) {
+    try (Backend backend = TestBackends.open(name)) {
+      if (!backend.activationTypes().contains(DType.BF16)) {
+        IllegalArgumentException refused =
+            assertThrows(IllegalArgumentException.class, () -> Precision.BFLOAT16.require(backend));
+        assertTrue(refused.getMessage().contains("use precision float32"), refused.getMessage());
+        return;
+      }
+    }
     // Local layers: rounding moves tokens to other buckets, which is another computation.
     ReformerConfig config =
         head.config(true).toBuilder()
             .attnLayers(List.of(AttentionKind.LOCAL, AttentionKind.LOCAL))
             .build();
-    Result expected = run(head, config, SimulatedCuda.open(), Precision.FLOAT32);
-    Result actual = run(head, config, SimulatedCuda.open(), Precision.BFLOAT16);
+    Result expected = run(head, config, TestBackends.open(name), Precision.FLOAT32);
+    Result actual = run(head, config, TestBackends.open(name), Precision.BFLOAT16);
     double product = 0;
     double one = 0;
     double two = 0;
@@ -125,8 +135,8 @@ class CudaHeadsTest {
     double cosine = product / Math.sqrt(one * two);
     double error = Math.abs(actual.loss / expected.loss - 1);
     System.out.printf(
-        "CudaHeadsTest: %s in bfloat16, loss off by %.1e, gradient's cosine 1 - %.1e%n",
-        head, error, 1 - cosine);
+        "HeadTypesTest: %s on %s in bfloat16, loss off by %.1e, gradient's cosine 1 - %.1e%n",
+        head, name, error, 1 - cosine);
     assertTrue(error > 0 && error < Tolerances.HEAD_LOSS_BF16, "loss off by " + error);
     assertTrue(cosine > Tolerances.HEAD_GRADIENT_BF16, "cosine " + cosine);
   }

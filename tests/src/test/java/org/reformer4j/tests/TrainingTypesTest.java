@@ -1,4 +1,4 @@
-package org.reformer4j.kernels;
+package org.reformer4j.tests;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
@@ -8,10 +8,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.DType;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.Precision;
@@ -21,15 +23,17 @@ import org.reformer4j.model.train.Evaluator;
 import org.reformer4j.model.train.Trainer;
 import org.reformer4j.model.train.TrainingListener;
 import org.reformer4j.model.train.TrainingOptions;
-import org.reformer4j.tests.TestBackends;
-import org.reformer4j.tests.Tolerances;
 
-/** Training on CUDA from end to end: twenty steps, compared one by one. */
-@EnabledIf("org.reformer4j.kernels.SimulatedCuda#available")
-class CudaTrainingTest {
+/** Training in float32 and bfloat16 from end to end: twenty steps, compared one by one. */
+@EnabledIf("org.reformer4j.tests.TestBackends#computeBfloat16")
+class TrainingTypesTest {
   private static final int STEPS = 20;
 
   @TempDir Path folder;
+
+  static List<String> backends() {
+    return TestBackends.computing(DType.BF16);
+  }
 
   private static ReformerConfig config() {
     return ShortTraining.model(
@@ -47,9 +51,10 @@ class CudaTrainingTest {
     return ShortTraining.options(2, 48, STEPS);
   }
 
-  private ShortTraining.Run cuda(String name, ReformerConfig config, TrainingOptions options) {
-    try (Backend backend = SimulatedCuda.open()) {
-      return ShortTraining.run(backend, config, options, folder.resolve(name));
+  private ShortTraining.Run run(
+      String name, String part, ReformerConfig config, TrainingOptions options) {
+    try (Backend backend = TestBackends.open(name)) {
+      return ShortTraining.run(backend, config, options, folder.resolve(part));
     }
   }
 
@@ -70,30 +75,32 @@ class CudaTrainingTest {
     }
   }
 
-  @Test
-  void everyStepAgreesWithTheReference() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void everyStepAgreesWithTheReference(String name) {
     ShortTraining.Run expected;
     try (Backend reference = TestBackends.reference()) {
       expected = ShortTraining.run(reference, config(), options(), folder.resolve("reference"));
     }
-    ShortTraining.Run actual = cuda("first", config(), options());
+    ShortTraining.Run actual = run(name, "first", config(), options());
     double first = expected.losses().get(0);
     double last = expected.losses().get(STEPS - 1);
     assertTrue(last < first - 1, "it learns: from " + first + " to " + last);
     close(expected.losses(), actual.losses(), Tolerances.TRAINING, "loss");
     close(expected.norms(), actual.norms(), Tolerances.TRAINING, "gradient norm");
-    same(actual, cuda("second", config(), options()));
+    same(actual, run(name, "second", config(), options()));
 
     TrainingOptions rounded = options().withPrecision(Precision.BFLOAT16);
-    ShortTraining.Run bfloat16 = cuda("bfloat16", config(), rounded);
+    ShortTraining.Run bfloat16 = run(name, "bfloat16", config(), rounded);
     close(expected.losses(), bfloat16.losses(), Tolerances.TRAINING_LOSS_BF16, "bfloat16 loss");
     assertNotEquals(actual.losses(), bfloat16.losses(), "it was computed in bfloat16");
-    same(bfloat16, cuda("bfloat16-again", config(), rounded));
+    same(bfloat16, run(name, "bfloat16-again", config(), rounded));
   }
 
-  /** Heads and chunks of 64: what the tensor cores take. */
-  @Test
-  void bfloat16OnTensorCoresStaysCloseToTheReference() {
+  /** Heads and chunks of 64: what the fast attentions take. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void bfloat16OnFastPathsStaysCloseToTheReference(String name) {
     ReformerConfig config =
         ShortTraining.model(64, 64, 64, AttentionKind.LOCAL, AttentionKind.LSH).build();
     TrainingOptions options = ShortTraining.options(1, 128, STEPS);
@@ -101,18 +108,20 @@ class CudaTrainingTest {
     try (Backend reference = TestBackends.reference()) {
       expected = ShortTraining.run(reference, config, options, folder.resolve("reference"));
     }
-    ShortTraining.Run actual = cuda("bfloat16", config, options.withPrecision(Precision.BFLOAT16));
+    ShortTraining.Run actual =
+        run(name, "bfloat16", config, options.withPrecision(Precision.BFLOAT16));
     close(expected.losses(), actual.losses(), Tolerances.TRAINING_LOSS_BF16, "loss");
   }
 
   /** The rounded copies of matrices must be made anew from what is loaded. */
-  @Test
-  void resumedAndLoadedModelsComputeWithTheSavedMatrices() {
+  @ParameterizedTest
+  @MethodSource("backends")
+  void resumedAndLoadedModelsComputeWithTheSavedMatrices(String name) {
     ReformerConfig config = ShortTraining.model(16, 8, 8, AttentionKind.LSH).build();
     TrainingOptions options = ShortTraining.options(1, 24, 6).withPrecision(Precision.BFLOAT16);
-    ShortTraining.Run whole = cuda("whole", config, options);
+    ShortTraining.Run whole = run(name, "whole", config, options);
     Path parts = folder.resolve("parts");
-    try (Backend backend = SimulatedCuda.open()) {
+    try (Backend backend = TestBackends.open(name)) {
       ShortTraining.run(backend, config, options, parts, 3);
       ShortTraining.Run rest = ShortTraining.run(backend, config, options, parts);
       assertEquals(whole.losses().subList(3, 6), rest.losses());

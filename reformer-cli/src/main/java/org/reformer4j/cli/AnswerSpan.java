@@ -39,7 +39,8 @@ record AnswerSpan(int start, int end) {
     String decoded = decode(tokenizer, ids, ends);
     if (!decoded.equals(context)) {
       answer = tokenizer.decode(tokenizer.encode(answer));
-      from = nearest(decoded, answer, (int) ((long) from * decoded.length() / context.length()));
+      int place = tokenizer.decode(tokenizer.encode(context.substring(0, from))).length();
+      from = nearest(decoded, answer, place);
     }
     int to = from + answer.length();
     int last = reaching(ends, to);

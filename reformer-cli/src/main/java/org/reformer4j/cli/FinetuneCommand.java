@@ -265,7 +265,9 @@ final class FinetuneCommand implements Callable<Integer> {
   private void report(TrainingResult end, Task of, LabelledExamples tested) {
     PrintWriter result = spec.commandLine().getOut();
     end.evaluation()
-        .ifPresent(report -> result.println("held-out examples: " + Progress.measured(report, tested.size())));
+        .ifPresent(
+            report ->
+                result.println("held-out examples: " + Progress.measured(report, tested.size())));
     result.println("model: " + out);
     result.println(
         "next: "

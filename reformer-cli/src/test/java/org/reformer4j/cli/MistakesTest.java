@@ -232,8 +232,10 @@ class MistakesTest {
       strings = {
         "",
         "train",
+        "finetune",
         "generate",
         "evaluate",
+        "predict",
         "infer",
         "convert",
         "inspect",

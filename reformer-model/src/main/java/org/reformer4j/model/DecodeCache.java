@@ -43,6 +43,9 @@ public final class DecodeCache implements AutoCloseable {
   /** Tokens of each sequence in the present step. */
   private int[] added;
 
+  /** Scratch of the layers, one after the other. */
+  private int[] table = {};
+
   private boolean closed;
 
   DecodeCache(DecodePasses passes) {
@@ -303,6 +306,14 @@ public final class DecodeCache implements AutoCloseable {
       sum += count;
     }
     return sum;
+  }
+
+  /** Returns room for so many rows that new tokens see, of unspecified content; one at a time. */
+  int[] table(int length) {
+    if (table.length != length) {
+      table = new int[length];
+    }
+    return table;
   }
 
   /** Returns what a layer remembers. */

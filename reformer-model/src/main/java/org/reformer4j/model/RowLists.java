@@ -33,7 +33,7 @@ final class RowLists {
     this.rounds = rounds;
     this.window = window;
     this.own = new int[cache.addedTokens()];
-    this.table = new int[Math.multiplyExact(own.length, heads * rounds * window)];
+    this.table = cache.table(Math.multiplyExact(own.length, heads * rounds * window));
     int row = 0;
     for (int b = 0; b < cache.batch(); b++) {
       for (int i = 0; i < cache.added(b); i++) {

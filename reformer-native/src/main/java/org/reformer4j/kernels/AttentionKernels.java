@@ -241,7 +241,7 @@ final class AttentionKernels {
   }
 
   /**
-   * Returns whether the kernels for tensor cores take an attention whose rows are aligned.
+   * Returns whether the fast kernels take an attention whose rows are aligned.
    *
    * @param type of the activations
    */
@@ -252,7 +252,7 @@ final class AttentionKernels {
         != 0;
   }
 
-  /** Whether the kernels for tensor cores take it: 0 or 1. */
+  /** Whether the fast kernels take it: 0, or what the functions for workspaces want to know. */
   private int fast(Inputs in, List<Tensor> tensors) {
     long alignment = 0;
     for (Tensor tensor : tensors) {

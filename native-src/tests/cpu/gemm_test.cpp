@@ -177,7 +177,6 @@ void product(Device& device, const Case& shape) {
   same(p.c.get(), actual, "parts " + name(shape));
 }
 
-<<<<<<< HEAD
 Case with_type(Case c, int type, int c_type) {
   c.type = type;
   c.c_type = c_type;
@@ -205,16 +204,6 @@ void odd_ends(Device& device) {
   for (int64_t k = 0; k < 5; ++k) {
     for (int64_t i = 0; i < 3; ++i) wide_a[static_cast<size_t>(i * 6 + k)] = in.left(i, k);
     for (int64_t j = 0; j < 2; ++j) wide_b[static_cast<size_t>(j * 6 + k)] = in.right(k, j);
-=======
-void many_threads(Device& device) {
-  // Large enough for every thread to get its share, by rows and by columns.
-  for (const Case& shape : {Case{700, 130, 300, 0, false, true, 1, 0}, Case{30, 2000, 300, 0, true, false, 1, 1},
-                            Case{1, 6000, 300, 0, false, true, 1, 0}, Case{6, 3500, 200, 0, false, false, 1, 1}}) {
-    const Operands in(shape);
-    Product p(device, in);
-    const std::vector<float> expected = p.whole(1);
-    for (int threads : {2, 3, 5}) same(p.whole(threads), expected, std::to_string(threads) + " threads " + name(shape));
->>>>>>> c5c394ba2b42b0ba7b64b9048edac02fda0feb86
   }
   for (int64_t i = 0; i < 6; ++i) expected.push_back(chain_of_pairs(in, i / 2, i % 2));
   a.put(wide_a), b.put(wide_b);

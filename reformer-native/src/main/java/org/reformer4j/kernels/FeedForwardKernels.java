@@ -168,11 +168,7 @@ final class FeedForwardKernels implements FeedForwards {
                 ResidualKernels.counter(dropout.stream()),
                 (int) dropout.threshold(),
                 dropout.scale(),
-<<<<<<< HEAD
                 dropout.firstRow());
-=======
-                firstRow);
->>>>>>> c5c394ba2b42b0ba7b64b9048edac02fda0feb86
     device.check(op, sums, status);
   }
 

@@ -1,5 +1,6 @@
 // LSH attention of the CPU library, as a share of what the processor can do: only the multiply-adds of its matrix
-// products count, two of them forward and five backward; see cpu_peak.h. Chunks of 64, windows of 128, causal.
+// products count, two of them forward and five backward; see cpu_peak.h. Chunks of 64, windows of 128, causal; of
+// floats, and of bfloat16, against the same peak, where the processor multiplies it.
 //
 //   RF_BENCH_RUNS=20 cpu_attention_bench [threads...]
 #include <random>
@@ -23,17 +24,28 @@ void report(const char* what, const Shape& s, const Speed& best, const Speed& hi
               100 * best.busy / highest.busy);
 }
 
-float* normals(rf_context* context, int64_t count, float scale) {
+// Numbers of a type, in room for as many floats.
+float* normals(rf_context* context, int64_t count, int type) {
   std::mt19937_64 engine(7);
   std::normal_distribution<float> normal;
   std::vector<float> values(static_cast<size_t>(count));
-  for (float& value : values) value = scale * normal(engine);
+  for (float& value : values) value = normal(engine);
+  std::vector<uint16_t> halves;
+  if (type == RF_BF16) {
+    for (const float value : values) {
+      uint32_t bits;
+      std::memcpy(&bits, &value, sizeof bits);
+      halves.push_back(static_cast<uint16_t>(bits >> 16));
+    }
+  }
   float* const address = floats(context, count);
-  check(rf_upload(context, address, count * 4, values.data(), count * 4, count * 4, 1), "rf_upload");
+  const int64_t bytes = count * (type == RF_BF16 ? 2 : 4);
+  const void* const source = type == RF_BF16 ? static_cast<const void*>(halves.data()) : values.data();
+  check(rf_upload(context, address, bytes, source, bytes, bytes, 1), "rf_upload");
   return address;
 }
 
-void measure(rf_context* context, int threads, Shape s) {
+void measure(rf_context* context, int type, int threads, Shape s) {
   if (rehearsal()) s.length = 256;
   check(rf_context_threads(context, threads), "rf_context_threads");
   const int64_t width = int64_t{s.heads} * s.size;
@@ -41,10 +53,10 @@ void measure(rf_context* context, int threads, Shape s) {
   const int64_t segments = int64_t{s.heads} * s.rounds;
   const int32_t factors[] = {s.length / 32};
   const int64_t columns = s.rounds * factors[0] / 2;
-  float* const q = normals(context, count, 1);
-  float* const v = normals(context, count, 1);
-  float* const d_out = normals(context, count, 1);
-  float* const rotations = normals(context, width * columns, 1);
+  float* const q = normals(context, count, type);
+  float* const v = normals(context, count, type);
+  float* const d_out = normals(context, count, type);
+  float* const rotations = normals(context, width * columns, RF_F32);
   std::vector<float*> blocks = {q, v, d_out, rotations};
   const auto make = [&](int64_t size) {
     blocks.push_back(floats(context, size));
@@ -57,18 +69,19 @@ void measure(rf_context* context, int threads, Shape s) {
   int32_t* const sequence = reinterpret_cast<int32_t*>(make(2));
   const int32_t lengths[] = {s.length, s.length};
   check(rf_upload(context, sequence, 8, lengths, 8, 8, 1), "rf_upload");
+  const int fast = rf_attention_fast(type, s.size, kChunk, 0);
   float* const workspace = make(std::max(
-      {rf_attention_workspace(1, s.length, s.heads, s.size, s.rounds, s.heads, 0),
-       rf_attention_backward_workspace(1, s.length, s.heads, s.size, s.rounds, RF_F32, s.heads, 0),
+      {rf_attention_workspace(1, s.length, s.heads, s.size, s.rounds, s.heads, fast),
+       rf_attention_backward_workspace(1, s.length, s.heads, s.size, s.rounds, type, s.heads, fast),
        rf_lsh_sort_workspace(segments, s.length, factors[0])}));
   const int64_t chunks = int64_t{s.rounds} * s.length / kChunk;
   const double product = 2e-9 * static_cast<double>(chunks * s.heads * s.size) * kChunk * 2 * kChunk;
   const double hash = 2e-9 * static_cast<double>(count * columns);
 #define ATTENTION                                                                                                  \
-  q, width, q, width, v, width, RF_F32, order, sequence, nullptr, nullptr, 1, s.length, s.heads, s.size, s.rounds, \
+  q, width, q, width, v, width, type, order, sequence, nullptr, nullptr, 1, s.length, s.heads, s.size, s.rounds, \
       kChunk, 1, 2, 1, 1, chunks * 4, s.heads, 0, 0, 0, 0, 1.0f, 0
   const auto run_hash = [&](int) {
-    check(rf_lsh_hash(context, buckets, q, width, RF_F32, rotations, RF_F32, nullptr, nullptr, 1, s.length, s.heads,
+    check(rf_lsh_hash(context, buckets, q, width, type, rotations, RF_F32, nullptr, nullptr, 1, s.length, s.heads,
                       s.size, s.rounds, factors, 1),
           "rf_lsh_hash");
   };
@@ -77,10 +90,10 @@ void measure(rf_context* context, int threads, Shape s) {
           "rf_lsh_sort");
   };
   const auto run_forward = [&](int) {
-    check(rf_attention(context, out, width, RF_F32, lse, ATTENTION, workspace), "rf_attention");
+    check(rf_attention(context, out, width, type, lse, ATTENTION, workspace), "rf_attention");
   };
   const auto run_backward = [&](int) {
-    check(rf_attention_backward(context, dq, width, nullptr, 0, dv, width, d_out, width, out, width, RF_F32, lse,
+    check(rf_attention_backward(context, dq, width, nullptr, 0, dv, width, d_out, width, out, width, type, lse,
                                 ATTENTION, workspace),
           "rf_attention_backward");
   };
@@ -107,7 +120,11 @@ int main(int count, char** arguments) {
   isa_of(context);
   for_threads(count, arguments, [&](int threads) {
     std::printf("%d thread%s: GFLOP/s, peak, share; the same by processor time\n", threads, threads == 1 ? "" : "s");
-    for (const Shape& shape : kShapes) measure(context, threads, shape);
+    for (const int type : {RF_F32, RF_BF16}) {
+      if (rf_context_computes(context, type) == 0) continue;
+      std::printf("%s\n", type == RF_BF16 ? "bfloat16" : "float32");
+      for (const Shape& shape : kShapes) measure(context, type, threads, shape);
+    }
   });
   check(rf_context_destroy(context), "rf_context_destroy");
 }

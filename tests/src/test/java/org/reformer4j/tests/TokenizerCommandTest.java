@@ -11,7 +11,9 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -188,10 +190,18 @@ class TokenizerCommandTest {
   }
 
   @Test
-  void stopOfSeveralTokensIsRefused() {
-    Result result =
-        run("generate", "--model", model, "--prompt", PROMPT, "--stop", "the king of the");
-    assertTrue(result.code() != 0);
-    assertTrue(result.err().contains("--stop must be one token"), result.err());
+  void textEndsBeforeStopOfSeveralTokens() {
+    Tokenizer tokenizer = Tokenizers.load(model);
+    String[] command = {
+      "generate", "--model", model.toString(), "--prompt", PROMPT, "--max-new-tokens", "30"
+    };
+    List<Object> arguments = new ArrayList<>(List.of(command));
+    String whole = succeed(arguments.toArray());
+    // Long enough for several tokens, and not at a border of words.
+    String stop = whole.substring(PROMPT.length() + 11, PROMPT.length() + 19);
+    assertTrue(tokenizer.encode(stop).length > 1, stop);
+    arguments.addAll(List.of("--stop", stop));
+    String expected = PROMPT + whole.substring(PROMPT.length()).split(Pattern.quote(stop))[0];
+    assertEquals(expected + System.lineSeparator(), succeed(arguments.toArray()));
   }
 }

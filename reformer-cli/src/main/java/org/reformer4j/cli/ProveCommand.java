@@ -75,9 +75,9 @@ final class ProveCommand implements Callable<Integer> {
       for (BackendStatus status : Backends.statuses()) {
         if (status.available() && !status.name().equals(backend.name())) {
           Backend other = Backends.open(status.name(), backends.options()).backend();
-          others.add(other);
-          if (!other.activationTypes().contains(loaded.precision().activations())) {
-            others.remove(other);
+          if (other.activationTypes().contains(loaded.precision().activations())) {
+            others.add(other);
+          } else {
             other.close();
           }
         }

@@ -125,7 +125,7 @@ final class AttentionBranch implements Branch {
     try (TensorScope scope = backend.scope("attention-backward")) {
       // A single group is projected once, for the recomputation and for the gradients.
       Projected all = once ? project(normal, groups.get(0), scope, pass) : null;
-      Tensor order = hashes ? attention.order(all, scope, pass) : saved.order();
+      Tensor order = order(all, saved, scope, pass);
       Attended attended =
           known
               ? new Attended(saved.out(), saved.lse())
@@ -159,7 +159,9 @@ final class AttentionBranch implements Branch {
     }
   }
 
-  /** Returns the order of the forward pass, or makes it again where it was not kept. */
+  /**
+   * Returns the order of the forward pass, or makes it again, of all heads, where it was not kept.
+   */
   private Tensor order(Projected projected, Saved saved, TensorScope scope, Pass pass) {
     return saved.order() == null && attention.sorts(pass)
         ? attention.order(projected, scope, pass)

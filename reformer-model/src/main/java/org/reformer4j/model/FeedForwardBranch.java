@@ -51,7 +51,7 @@ final class FeedForwardBranch implements Branch {
 
   @Override
   public void inverse(Tensor acc, NormalRows normal, Norm next, Saved saved, Pass pass) {
-    step(acc, saved.addend(), true, normal, next, -1, pass);
+    step(acc, saved.addend(), saved.addend() != null, normal, next, -1, pass);
   }
 
   /** acc += sign * f, with all results in {@code y}, which has them or gets them; or nowhere. */
@@ -61,7 +61,7 @@ final class FeedForwardBranch implements Branch {
       Tensor buffer = y == null ? pass.block(scope, acc.columns()) : null;
       for (Block block : pass.blocks()) {
         Tensor part = y == null ? buffer.rows(0, block.count()) : block.of(y);
-        if (y == null || !known) {
+        if (!known) {
           Tensor x = normal.of(block);
           DType type = x.type();
           pass.backend()

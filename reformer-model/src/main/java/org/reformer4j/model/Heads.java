@@ -3,7 +3,9 @@ package org.reformer4j.model;
 import java.util.ArrayList;
 import java.util.List;
 import org.reformer4j.api.AttentionSpec;
+import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.model.Pass.Pieces;
 
 /**
  * Some heads of an attention, and their parts of what all heads have. Parts of less than all exist
@@ -24,14 +26,19 @@ record Heads(int from, int count, int all) {
     int all = config.numAttentionHeads();
     int count = all;
     if (pass.sequences().batch() == 1 && pass.memory().takesLeast(layer)) {
-      long headBytes = pass.rows() * config.attentionHeadSize() * pass.activations().bytes();
-      count = (int) Math.max(1, Math.min(all, pass.pieces().headBytes() / headBytes));
+      count = groupSize(config, pass.rows(), pass.activations(), pass.pieces());
     }
     List<Heads> groups = new ArrayList<>();
     for (int from = 0; from < all; from += count) {
       groups.add(new Heads(from, Math.min(count, all - from), all));
     }
     return groups;
+  }
+
+  /** Returns how many heads a group has where heads are taken in groups. */
+  static int groupSize(ReformerConfig config, long rows, DType activations, Pieces pieces) {
+    long headBytes = rows * config.attentionHeadSize() * activations.bytes();
+    return (int) Math.max(1, Math.min(config.numAttentionHeads(), pieces.headBytes() / headBytes));
   }
 
   /** Returns the columns of these heads of a tensor [n, H*K]. */

@@ -156,8 +156,8 @@ final class MemoryPlan {
           && sequences.batch() == 1
           && config.residualArithmetic() == ResidualArithmetic.FLOAT) {
         // Exact streams are hashed again, which needs all heads.
-        long size = config.attentionHeadSize();
-        group = Math.max(1, Math.min(heads, Pieces.DEFAULT.headBytes() / (rows * size * e))) * size;
+        int heldHeads = Heads.groupSize(config, rows, activations, Pieces.DEFAULT);
+        group = (long) heldHeads * config.attentionHeadSize();
       }
       long attention = block * e * 2 * d + rows * (e * (w + 7 * group) + Float.BYTES * heads);
       long sorting = Float.BYTES * (rows * heads * rounds + w * rounds * hash.rotationColumns());

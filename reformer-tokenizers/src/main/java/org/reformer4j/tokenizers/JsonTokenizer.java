@@ -61,17 +61,6 @@ final class JsonTokenizer implements Tokenizer {
     }
   }
 
-  /** Decodes as {@link #streaming} does: what both say to bytes that are no UTF-8 is the same. */
-  @Override
-  public String decode(int... ids) {
-    StringBuilder text = new StringBuilder();
-    StreamingDecoder decoder = streaming();
-    for (int id : ids) {
-      text.append(decoder.append(id));
-    }
-    return text.append(decoder.flush()).toString();
-  }
-
   @Override
   public OptionalInt endOfText() {
     return end;

@@ -71,16 +71,6 @@ final class SentencePieceTokenizer implements Tokenizer {
   }
 
   @Override
-  public String decode(int... ids) {
-    StringBuilder text = new StringBuilder();
-    StreamingDecoder decoder = streaming();
-    for (int id : ids) {
-      text.append(decoder.append(id));
-    }
-    return text.append(decoder.flush()).toString();
-  }
-
-  @Override
   public OptionalInt endOfText() {
     return end;
   }

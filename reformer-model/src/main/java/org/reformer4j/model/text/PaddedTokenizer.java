@@ -1,6 +1,5 @@
 package org.reformer4j.model.text;
 
-import java.util.Arrays;
 import java.util.OptionalInt;
 
 /**
@@ -11,11 +10,6 @@ record PaddedTokenizer(Tokenizer tokenizer, int vocabularySize) implements Token
   @Override
   public int[] encode(String text) {
     return tokenizer.encode(text);
-  }
-
-  @Override
-  public String decode(int... ids) {
-    return tokenizer.decode(Arrays.stream(ids).filter(id -> !isPadding(id)).toArray());
   }
 
   @Override

@@ -16,13 +16,21 @@ public interface Tokenizer {
   int[] encode(String text);
 
   /**
-   * Decodes ids; special ones are skipped and bytes that are no UTF-8 become U+FFFD.
+   * Decodes ids, as {@link #streaming} does; special ones are skipped and bytes that are no UTF-8
+   * become U+FFFD.
    *
    * @param ids ids of this tokenizer
    * @return the text
    * @throws IllegalArgumentException if an id is not in the vocabulary
    */
-  String decode(int... ids);
+  default String decode(int... ids) {
+    StringBuilder text = new StringBuilder();
+    StreamingDecoder decoder = streaming();
+    for (int id : ids) {
+      text.append(decoder.append(id));
+    }
+    return text.append(decoder.flush()).toString();
+  }
 
   /** Returns the id that ends a text, where the tokenizer has one. */
   default OptionalInt endOfText() {

@@ -38,6 +38,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ConvertCommand.class,
       InspectCommand.class,
       BenchmarkCommand.class,
+      ExperimentCommand.class,
       ProveCommand.class,
       DoctorCommand.class
     },

@@ -240,6 +240,8 @@ class MistakesTest {
         "convert",
         "inspect",
         "benchmark",
+        "experiment",
+        "experiment duplication",
         "doctor"
       })
   void helpTeaches(String command) {

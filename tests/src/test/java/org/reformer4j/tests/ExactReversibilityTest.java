@@ -26,7 +26,8 @@ import org.reformer4j.model.generate.CachedDecoder;
 
 /** Models on fixed-point streams: what is rebuilt is what was there. */
 class ExactReversibilityTest {
-  private static final int DEEP = 100;
+  /** Where kernels are simulated, a block takes about a millisecond. */
+  private static final int DEEP = Boolean.getBoolean(TestBackends.FAKE_CUDA) ? 16 : 100;
 
   static List<String> backends() {
     return TestBackends.names();
@@ -36,7 +37,7 @@ class ExactReversibilityTest {
     return TestModels.small(layers).residualArithmetic(ResidualArithmetic.FIXED_POINT);
   }
 
-  /** At depth 100, where floats have drifted. */
+  /** Where floats have drifted. */
   @ParameterizedTest
   @MethodSource("backends")
   void theInverseIsExactAtAnyDepth(String name) {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.checkpoint.ConfigJson;
@@ -91,6 +92,16 @@ final class ModelOptions {
   private int hashes;
 
   @Option(
+      names = "--lsh-hashing",
+      paramLabel = "KIND",
+      defaultValue = "integer",
+      description =
+          "integer: buckets are the same on every backend for the same input; heads of at most 128"
+              + " columns; or float, as in Hugging Face (default: ${DEFAULT-VALUE}; a config.json"
+              + " that does not say it means float).")
+  private String lshHashing;
+
+  @Option(
       names = "--dropout",
       paramLabel = "P",
       defaultValue = "0",
@@ -164,6 +175,7 @@ final class ModelOptions {
         .lshAttnChunkLength(chunk)
         .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
         .numHashes(hashes)
+        .lshHashing(LshHashing.fromConfigName(lshHashing))
         .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .hiddenDropoutProb(dropout)
         .localAttentionProbsDropoutProb(dropout)

@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.generate.BeamOptions;
 import org.reformer4j.model.generate.BeamOptions.EarlyStopping;
 import org.reformer4j.model.generate.GenerationOptions;
@@ -39,6 +41,8 @@ class OptionsTest {
     assertEquals(256, config.maxPositions());
     assertEquals(List.of(16), config.numBuckets());
     assertEquals(32, config.attentionHeadSize());
+    assertEquals(LshHashing.INTEGER, config.lshHashing());
+    assertEquals(ResidualArithmetic.FLOAT, config.residualArithmetic());
   }
 
   @Test
@@ -54,8 +58,12 @@ class OptionsTest {
             "--buckets=6",
             "--hashes=3",
             "--dropout=0.25",
+            "--lsh-hashing=float",
+            "--residual-arithmetic=fixed_point",
             "--context=64");
     assertEquals(List.of(AttentionKind.LSH, AttentionKind.LOCAL), config.attnLayers());
+    assertEquals(LshHashing.FLOAT, config.lshHashing());
+    assertEquals(ResidualArithmetic.FIXED_POINT, config.residualArithmetic());
     assertEquals(24, config.hiddenSize());
     assertEquals(12, config.attentionHeadSize());
     assertEquals(48, config.feedForwardSize());

@@ -41,7 +41,7 @@ final class HashedTokens {
   /**
    * Makes the buckets of a prompt.
    *
-   * @param rotations F32 [H, K, R * columns]
+   * @param rotations of the prompt, F32 or I8
    * @param buckets [B, H, R, T], or null where nothing was hashed
    * @param lengths of the sequences
    */

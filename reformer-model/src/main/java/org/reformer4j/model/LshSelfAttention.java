@@ -53,9 +53,7 @@ final class LshSelfAttention implements SelfAttention {
     Tensor order = scope.allocate(DType.I32, shape);
     try (TensorScope scratch = backend.scope("hash")) {
       Tensor rotations =
-          scratch.allocate(
-              DType.F32, spec.heads(), spec.headSize(), hash.rounds() * hash.rotationColumns());
-      backend.upload(rotations, pass.rotations().draw(layer, spec.heads(), spec.headSize(), hash));
+          config.lshHashing().rotations(pass.rotations(), layer, config, hash, scratch, backend);
       Tensor buckets = scratch.allocate(DType.I32, shape);
       backend.lshBuckets(buckets, projected.first(), rotations, pass.keyMask(), spec, hash);
       pass.trace().buckets(layer, buckets, hash);

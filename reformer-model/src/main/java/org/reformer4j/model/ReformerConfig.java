@@ -56,6 +56,7 @@ import org.reformer4j.api.Activation;
  * @param tieWordEmbeddings always false: the head has 2*D columns, the word embeddings D
  * @param useCache whether generation caches by default
  * @param vocabSize V
+ * @param lshHashing in what numbers LSH layers hash
  * @param residualArithmetic in what numbers the residual streams add up
  * @param dialect in what LSH attention may differ from Hugging Face's
  * @param extra other fields of {@code config.json} as JSON text, kept to be written back
@@ -98,6 +99,7 @@ public record ReformerConfig(
     boolean tieWordEmbeddings,
     boolean useCache,
     int vocabSize,
+    LshHashing lshHashing,
     ResidualArithmetic residualArithmetic,
     Dialect dialect,
     Map<String, String> extra) {
@@ -120,6 +122,7 @@ public record ReformerConfig(
     extra = Collections.unmodifiableSortedMap(new TreeMap<>(Map.copyOf(extra)));
     Objects.requireNonNull(classifierDropout, "classifierDropout");
     Objects.requireNonNull(dialect, "dialect");
+    Objects.requireNonNull(lshHashing, "lshHashing");
     Objects.requireNonNull(residualArithmetic, "residualArithmetic");
     Objects.requireNonNull(hashSeed, "hashSeed");
     Objects.requireNonNull(hiddenAct, "hiddenAct");
@@ -172,6 +175,9 @@ public record ReformerConfig(
             !tieWordEmbeddings,
             "tie_word_embeddings is true, but the head has twice the columns of"
                 + " the word embeddings; set it to false");
+    if (lshHashing == LshHashing.INTEGER && attnLayers.contains(AttentionKind.LSH)) {
+      rules.integerHashing(attentionHeadSize, hashSeed);
+    }
     if (axialPosEmbds) {
       rules.axial(axialPosShape, axialPosEmbdsDim, hiddenSize);
     }

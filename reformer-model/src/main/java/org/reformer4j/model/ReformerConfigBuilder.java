@@ -60,6 +60,7 @@ public final class ReformerConfigBuilder {
   private boolean tieWordEmbeddings = false;
   private boolean useCache = true;
   private int vocabSize = 320;
+  private LshHashing lshHashing = LshHashing.FLOAT;
   private ResidualArithmetic residualArithmetic = ResidualArithmetic.FLOAT;
   private Dialect dialect = Dialect.HUGGING_FACE;
   private Map<String, String> extra = Map.of();
@@ -104,6 +105,7 @@ public final class ReformerConfigBuilder {
     tieWordEmbeddings = config.tieWordEmbeddings();
     useCache = config.useCache();
     vocabSize = config.vocabSize();
+    lshHashing = config.lshHashing();
     residualArithmetic = config.residualArithmetic();
     dialect = config.dialect();
     extra = config.extra();
@@ -338,6 +340,11 @@ public final class ReformerConfigBuilder {
     return this;
   }
 
+  public ReformerConfigBuilder lshHashing(LshHashing lshHashing) {
+    this.lshHashing = lshHashing;
+    return this;
+  }
+
   public ReformerConfigBuilder residualArithmetic(ResidualArithmetic residualArithmetic) {
     this.residualArithmetic = residualArithmetic;
     return this;
@@ -404,6 +411,7 @@ public final class ReformerConfigBuilder {
         tieWordEmbeddings,
         useCache,
         vocabSize,
+        lshHashing,
         residualArithmetic,
         dialect,
         extra);

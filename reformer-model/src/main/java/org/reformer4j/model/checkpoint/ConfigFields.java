@@ -24,6 +24,7 @@ import org.reformer4j.model.Dialect;
 import org.reformer4j.model.Dialect.BucketRule;
 import org.reformer4j.model.Dialect.LogitScale;
 import org.reformer4j.model.Dialect.RotationScope;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ProblemType;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerConfigBuilder;
@@ -172,6 +173,13 @@ final class ConfigFields {
           choice("lsh_logit_scale", LogitScale.class, Dialect::logitScale, Dialect::with),
           choice("lsh_rotation_scope", RotationScope.class, Dialect::rotationScope, Dialect::with),
           choice("num_buckets_rule", BucketRule.class, Dialect::bucketRule, Dialect::with),
+          new ConfigField(
+              "lsh_hashing",
+              (json, b) -> b.lshHashing(LshHashing.fromConfigName(ConfigField.toText(json))),
+              c ->
+                  c.lshHashing() == LshHashing.FLOAT
+                      ? MissingNode.getInstance()
+                      : TextNode.valueOf(c.lshHashing().configName())),
           new ConfigField(
               "residual_arithmetic",
               (json, b) ->

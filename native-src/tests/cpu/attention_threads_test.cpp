@@ -17,7 +17,7 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const Case& c = p.c;
   // Rows of bfloat16 are aligned, so that they are multiplied as such where heads and chunks allow it.
   const int64_t gap = type == RF_BF16 ? 8 : 5;
-  const int fast = rf_attention_fast(type, c.size, c.chunk, p.width * 2);
+  const int fast = rf_attention_fast(type, c.size, c.chunk, 0, p.width * 2);
   ok(rf_context_threads(device.context, threads), "rf_context_threads");
   const int64_t rows = int64_t{p.batch} * p.stride;
   const int64_t width = p.width;
@@ -41,7 +41,7 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
 #define ATTENTION                                                                                            \
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \
-      type, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,            \
+      type, c.shared ? order.ints() : nullptr, 0, 0, sequences.ints(), c.mask ? mask.ints() : nullptr,            \
       c.head_mask ? head_mask.floats() : nullptr, p.batch, p.stride, c.heads, c.size, c.rounds, c.chunk,      \
       c.before, 1 + c.before + c.after, c.causal, c.shared, tiles_of(p), c.heads, TEST_DROPOUT(dropout)
   ok(rf_attention(device.context, out.data(), out.stride, type, lse.floats(), ATTENTION, workspace.address),

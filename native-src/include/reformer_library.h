@@ -50,9 +50,9 @@
   X(rf_activation_backward_workspace)  \
   X(rf_activation_backward)            \
   X(rf_lsh_hash)                       \
-  X(rf_lsh_runs)                       \
   X(rf_lsh_sort_workspace)             \
   X(rf_lsh_sort)                       \
+  X(rf_lsh_runs)                       \
   X(rf_attention_fast)                 \
   X(rf_attention_workspace)            \
   X(rf_attention)                      \

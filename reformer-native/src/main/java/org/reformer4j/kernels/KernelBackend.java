@@ -142,6 +142,11 @@ final class KernelBackend implements Backend {
   }
 
   @Override
+  public void place(String place) {
+    range.place(place);
+  }
+
+  @Override
   public void synchronize() {
     exclusive(
         "synchronize",
@@ -434,6 +439,12 @@ final class KernelBackend implements Backend {
   @Override
   public void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
     exclusive("lshSort", () -> lsh.lshSort(order, buckets, sequences, hash));
+  }
+
+  @Override
+  public void lshRuns(
+      Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    exclusive("lshRuns", () -> lsh.lshRuns(runs, order, buckets, spec, hash));
   }
 
   @Override

@@ -1,5 +1,8 @@
 package org.reformer4j.cli;
 
+import org.reformer4j.api.LshSelection;
+import org.reformer4j.model.Dialect;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.experiment.DuplicationOptions;
 import picocli.CommandLine.Option;
 
@@ -54,6 +57,25 @@ final class DuplicationSizes {
       description = "Sequences that a cell is measured on (default: 128).")
   private Integer evaluationSequences;
 
+  @Option(
+      names = "--selection",
+      paramLabel = "KIND",
+      defaultValue = "sorted",
+      description =
+          "Which hashed tokens LSH attention sees: sorted, as in the paper, with 2 T/C buckets and a"
+              + " chunk before; or causal, the past alone decides, with T/2C buckets and two chunks"
+              + " before (default: ${DEFAULT-VALUE}).")
+  private String selection;
+
+  @Option(
+      names = "--residual-arithmetic",
+      paramLabel = "KIND",
+      defaultValue = "float",
+      description =
+          "float, or fixed_point: streams that the backward pass rebuilds bit for bit"
+              + " (default: ${DEFAULT-VALUE}).")
+  private String residualArithmetic;
+
   DuplicationOptions options() {
     DuplicationOptions preset = paper ? DuplicationOptions.PAPER : DuplicationOptions.SMALL;
     return new DuplicationOptions(
@@ -65,7 +87,9 @@ final class DuplicationSizes {
         given(steps, preset.steps()),
         given(batch, preset.batch()),
         given(learningRate, preset.learningRate()),
-        given(evaluationSequences, preset.evaluationSequences()));
+        given(evaluationSequences, preset.evaluationSequences()),
+        Dialect.fromConfigName(LshSelection.class, selection),
+        ResidualArithmetic.fromConfigName(residualArithmetic));
   }
 
   private static <T> T given(T option, T preset) {

@@ -91,6 +91,19 @@ class DuplicationCommandTest {
     assertEquals("| LSH-2 |", run.out().lines().skip(2).findFirst().orElseThrow().substring(0, 9));
   }
 
+  @Test
+  void causalSelectionAndFixedPoint() throws IOException {
+    CommandRun run =
+        run("--selection causal --residual-arithmetic fixed_point --seeds 1 --hashes 1");
+    assertEquals(0, run.code(), run.err());
+    JsonNode config =
+        new ObjectMapper().readTree(folder.resolve("out/lsh-1-seed-0/config.json").toFile());
+    assertEquals("causal", config.get("lsh_selection").asText());
+    assertEquals(2, config.get("lsh_num_chunks_before").asInt());
+    assertEquals(2, config.get("num_buckets").asInt());
+    assertEquals("fixed_point", config.get("residual_arithmetic").asText());
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -107,6 +120,8 @@ class DuplicationCommandTest {
         "--batch 0 | sequences",
         "--learning-rate 0 | peak must be positive",
         "--evaluation-sequences 0 | evaluationSequences",
+        "--selection random | use one of",
+        "--residual-arithmetic double | use one of",
         "--backend tpu | no backend 'tpu'",
       })
   void mistakes(String options, String message) {

@@ -14,6 +14,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
+import org.reformer4j.api.LshSelection;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.experiment.AccuracyTable;
 import org.reformer4j.model.experiment.AttentionSetting;
 import org.reformer4j.model.experiment.DuplicationExperiment;
@@ -31,7 +33,12 @@ class DuplicationExperimentTest {
   @TempDir Path folder;
 
   private static DuplicationOptions options(int steps) {
-    return new DuplicationOptions(16, 32, 2, 32, 4, steps, 16, 0.003, 64);
+    return options(steps, LshSelection.SORTED, ResidualArithmetic.FLOAT);
+  }
+
+  private static DuplicationOptions options(
+      int steps, LshSelection selection, ResidualArithmetic residuals) {
+    return new DuplicationOptions(16, 32, 2, 32, 4, steps, 16, 0.003, 64, selection, residuals);
   }
 
   /** Chance is 1 in 127; the second word can only be had from the first through attention. */
@@ -73,6 +80,20 @@ class DuplicationExperimentTest {
     assertTrue(table.accuracies(FULL, FULL).get(0) >= 0.99, table.markdown());
     assertTrue(table.accuracies(TWO, FOUR).get(0) >= 0.98, table.markdown());
     assertTrue(table.accuracies(TWO, TWO).get(0) >= 0.98, table.markdown());
+  }
+
+  @Test
+  void modelsOfCausalSelectionOnFixedPointStreamsLearnToo() {
+    AccuracyTable table = new AccuracyTable(List.of(TWO), List.of(FULL, FOUR, TWO));
+    DuplicationOptions options = options(200, LshSelection.CAUSAL, ResidualArithmetic.FIXED_POINT);
+    try (Backend backend = TestBackends.reference()) {
+      DuplicationExperiment experiment =
+          new DuplicationExperiment(options, backend, folder, new DuplicationListener() {});
+      assertTrue(experiment.run(List.of(3L), table.rows(), table.columns(), false, table));
+    }
+    for (AttentionSetting column : table.columns()) {
+      assertTrue(table.accuracies(TWO, column).get(0) >= 0.98, table.markdown());
+    }
   }
 
   @Test

@@ -1,6 +1,7 @@
 package org.reformer4j.model.experiment;
 
 import java.util.Locale;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.ReformerConfig;
 
 /**
@@ -43,8 +44,14 @@ public record AttentionSetting(int numHashes) {
    * @param length T, the longest sequence
    */
   ReformerConfig applyTo(ReformerConfig lsh, int length) {
-    return isFull()
-        ? lsh.toBuilder().numHashes(1).lshAttnChunkLength(length).build()
-        : lsh.toBuilder().numHashes(numHashes).build();
+    if (!isFull()) {
+      return lsh.toBuilder().numHashes(numHashes).build();
+    }
+    // Causal selection hashes whatever the length; sorted selection leaves a single chunk whole.
+    return lsh.toBuilder()
+        .numHashes(1)
+        .lshSelection(LshSelection.SORTED)
+        .lshAttnChunkLength(length)
+        .build();
   }
 }

@@ -1,7 +1,11 @@
 package org.reformer4j.model.experiment;
 
+import java.util.Objects;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.train.BatchShape;
 import org.reformer4j.model.train.Intervals;
 import org.reformer4j.model.train.LearningRate;
@@ -20,6 +24,8 @@ import org.reformer4j.model.train.TrainingOptions;
  * @param batch B, sequences of an update
  * @param learningRate peak of the rate, after a warm-up and before a cosine down to a tenth
  * @param evaluationSequences sequences that a cell of the table is measured on
+ * @param selection which hashed tokens LSH attention sees
+ * @param residualArithmetic in what numbers the residual streams add up
  */
 public record DuplicationOptions(
     int length,
@@ -30,20 +36,34 @@ public record DuplicationOptions(
     int steps,
     int batch,
     double learningRate,
-    int evaluationSequences) {
+    int evaluationSequences,
+    LshSelection selection,
+    ResidualArithmetic residualArithmetic) {
   /** Symbols of w, as in the paper. */
   public static final int SYMBOLS = 127;
 
   /** A minute for each training on two cores. */
   public static final DuplicationOptions SMALL =
-      new DuplicationOptions(256, 128, 4, 128, 16, 600, 16, 0.002, 128);
+      new DuplicationOptions(
+          256, 128, 4, 128, 16, 600, 16, 0.002, 128, LshSelection.SORTED, ResidualArithmetic.FLOAT);
 
   /**
    * The size of the paper. It does not name chunk, batch and learning rate: 64 and 64 are those of
    * the one published replication (arampacha/reformer_fastai).
    */
   public static final DuplicationOptions PAPER =
-      new DuplicationOptions(1024, 256, 4, 256, 64, 150_000, 64, 0.001, 128);
+      new DuplicationOptions(
+          1024,
+          256,
+          4,
+          256,
+          64,
+          150_000,
+          64,
+          0.001,
+          128,
+          LshSelection.SORTED,
+          ResidualArithmetic.FLOAT);
 
   private static final long LOG_INTERVAL = 20;
   private static final long EVALUATION_INTERVAL = 200;
@@ -51,6 +71,8 @@ public record DuplicationOptions(
 
   /** Checks the ranges that nothing else checks. */
   public DuplicationOptions {
+    Objects.requireNonNull(selection, "selection");
+    Objects.requireNonNull(residualArithmetic, "residualArithmetic");
     if (heads < 1 || hiddenSize < 1 || hiddenSize % heads != 0) {
       throw new IllegalArgumentException(
           "hiddenSize " + hiddenSize + " must be a positive multiple of heads " + heads);
@@ -76,8 +98,16 @@ public record DuplicationOptions(
     return new DuplicationTask(length, SYMBOLS, seed, split);
   }
 
-  /** Returns the config of a model with an attention. */
+  /**
+   * Returns the config of a model with an attention. A bucket holds half a chunk on average and one
+   * chunk before is seen, as in Hugging Face; with causal selection it holds two chunks and two
+   * before are seen, so that the whole sequence is within reach.
+   *
+   * @param attention full, or LSH with some number of rounds
+   */
   public ReformerConfig config(AttentionSetting attention) {
+    boolean causal = selection == LshSelection.CAUSAL;
+    int chunks = length / chunkLength;
     ReformerConfig lsh =
         ReformerConfig.builder()
             .attnLayers(AttentionKind.LSH)
@@ -86,11 +116,16 @@ public record DuplicationOptions(
             .attentionHeadSize(hiddenSize / heads)
             .feedForwardSize(feedForwardSize)
             .lshAttnChunkLength(chunkLength)
+            .lshSelection(selection)
+            .lshNumChunksBefore(causal ? 2 : 1)
+            .lshHashing(LshHashing.INTEGER)
+            .numBuckets(2 * Math.max(1, causal ? chunks / 4 : chunks))
             .axialPosEmbds(false)
             .maxPositionEmbeddings(length)
             .vocabSize(SYMBOLS + 1)
             .isDecoder(true)
             .hiddenDropoutProb(0)
+            .residualArithmetic(residualArithmetic)
             .build();
     return attention.applyTo(lsh, length);
   }

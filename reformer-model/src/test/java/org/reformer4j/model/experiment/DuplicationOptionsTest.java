@@ -8,11 +8,19 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 
 class DuplicationOptionsTest {
   private static DuplicationOptions of(int length, int hidden, int heads, int chunk, int steps) {
-    return new DuplicationOptions(length, hidden, heads, 8, chunk, steps, 2, 0.01, 4);
+    return of(length, hidden, heads, chunk, steps, LshSelection.SORTED);
+  }
+
+  private static DuplicationOptions of(
+      int length, int hidden, int heads, int chunk, int steps, LshSelection selection) {
+    return new DuplicationOptions(
+        length, hidden, heads, 8, chunk, steps, 2, 0.01, 4, selection, ResidualArithmetic.FLOAT);
   }
 
   @Test
@@ -26,6 +34,19 @@ class DuplicationOptionsTest {
     assertEquals(List.of(8), lsh.bucketFactors(64), "two buckets for each chunk");
     // All else is the same, or the weights would not fit.
     assertEquals(lsh.toBuilder().lshAttnChunkLength(64).numHashes(1).build(), full);
+  }
+
+  /** The whole sequence is within reach; full attention is the same as with sorted selection. */
+  @Test
+  void causalSelectionHasLargerBucketsAndLooksFurtherBack() {
+    DuplicationOptions options = of(64, 8, 2, 16, 10, LshSelection.CAUSAL);
+    ReformerConfig lsh = options.config(new AttentionSetting(4));
+    assertEquals(LshSelection.CAUSAL, lsh.lshSelection());
+    assertEquals(List.of(2), lsh.bucketFactors(64));
+    assertEquals(64, lsh.reach());
+    ReformerConfig full = options.config(AttentionSetting.FULL);
+    assertEquals(LshSelection.SORTED, full.lshSelection());
+    assertEquals(64, full.lshAttnChunkLength());
   }
 
   @Test

@@ -39,6 +39,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       InspectCommand.class,
       BenchmarkCommand.class,
       ExperimentCommand.class,
+      PlotCommand.class,
       ProveCommand.class,
       DoctorCommand.class
     },

@@ -242,6 +242,7 @@ class MistakesTest {
         "benchmark",
         "experiment",
         "experiment duplication",
+        "plot",
         "doctor"
       })
   void helpTeaches(String command) {

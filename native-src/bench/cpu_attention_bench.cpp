@@ -69,7 +69,7 @@ void measure(rf_context* context, int type, int threads, Shape s) {
   int32_t* const sequence = reinterpret_cast<int32_t*>(make(2));
   const int32_t lengths[] = {s.length, s.length};
   check(rf_upload(context, sequence, 8, lengths, 8, 8, 1), "rf_upload");
-  const int fast = rf_attention_fast(type, s.size, kChunk, 0);
+  const int fast = rf_attention_fast(type, s.size, kChunk, 0, 0);
   float* const workspace = make(std::max(
       {rf_attention_workspace(1, s.length, s.heads, s.size, s.rounds, s.heads, fast),
        rf_attention_backward_workspace(1, s.length, s.heads, s.size, s.rounds, type, s.heads, fast),
@@ -78,7 +78,7 @@ void measure(rf_context* context, int type, int threads, Shape s) {
   const double product = 2e-9 * static_cast<double>(chunks * s.heads * s.size) * kChunk * 2 * kChunk;
   const double hash = 2e-9 * static_cast<double>(count * columns);
 #define ATTENTION                                                                                                  \
-  q, width, q, width, v, width, type, order, sequence, nullptr, nullptr, 1, s.length, s.heads, s.size, s.rounds, \
+  q, width, q, width, v, width, type, order, 0, 0, sequence, nullptr, nullptr, 1, s.length, s.heads, s.size, s.rounds, \
       kChunk, 1, 2, 1, 1, chunks * 4, s.heads, 0, 0, 0, 0, 1.0f, 0
   const auto run_hash = [&](int) {
     check(rf_lsh_hash(context, buckets, q, width, type, rotations, RF_F32, nullptr, nullptr, 1, s.length, s.heads,

@@ -61,14 +61,14 @@ void attention(Bench& bench, const Shape& s, int type, const std::vector<int32_t
   // As the Java backend groups heads: 512 MiB of partial results of rounds.
   const int64_t per_head = int64_t{s.length} * std::max(1, s.rounds - 1) * s.head_size * 4;
   const int group = static_cast<int>(std::clamp<int64_t>((int64_t{512} << 20) / per_head, 1, s.heads));
-  const int fast = rf_attention_fast(type, s.head_size, kChunk, w * 2);
+  const int fast = rf_attention_fast(type, s.head_size, kChunk, 0, w * 2);
   void* const space = bench.allocate(
       std::max(rf_attention_workspace(1, s.length, s.heads, s.head_size, s.rounds, group, fast),
                rf_attention_backward_workspace(1, s.length, s.heads, s.head_size, s.rounds, type, group, fast)));
   const int64_t tiles = int64_t{s.rounds} * s.length / kChunk * (kChunk / kTile);
 #define BENCH_ATTENTION(set)                                                                                 \
   t.q[set], w, lsh ? t.q[set] : keys, w, t.v[set], w, type, lsh ? order[(set) % order.size()] : nullptr,     \
-      sequences, nullptr, nullptr, 1, s.length, s.heads, s.head_size, s.rounds, kChunk, 1, kWindow, 1,       \
+      0, 0, sequences, nullptr, nullptr, 1, s.length, s.heads, s.head_size, s.rounds, kChunk, 1, kWindow, 1,       \
       lsh ? 1 : 0, tiles, group, BENCH_NO_DROPOUT
   const double pairs = static_cast<double>(s.keys()) * kChunk * kWindow;
   const double rows = static_cast<double>(n) * static_cast<double>(size);

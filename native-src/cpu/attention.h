@@ -1,5 +1,6 @@
 // What both directions of the attention share: their arguments, and how they are run. Its parts:
 //   attention_places.h   which token stands at a place of the sorted list, what a query may see, who does which chunks
+//   attention_distinct.h keys that a query has met in an earlier round
 //   attention_rows.h     tiles of gathered rows, their norms, dropout factors
 //   attention_softmax.h  exponentials and logarithms
 //
@@ -8,6 +9,7 @@
 #ifndef REFORMER_CPU_ATTENTION_H
 #define REFORMER_CPU_ATTENTION_H
 
+#include "attention_distinct.h"
 #include "attention_places.h"
 #include "attention_rows.h"
 #include "attention_softmax.h"
@@ -68,8 +70,8 @@ RF_INLINE void run_attention(rf_context& context, const Attention& a, const Body
 
 // The names of RF_ATTENTION's parameters, to pass them on.
 #define RF_ATTENTION_NAMES                                                                         \
-  queries, queries_stride, keys, keys_stride, values, values_stride, input_type, order, sequences, \
-      key_mask, head_mask, batch, stride, heads, head_size, rounds, chunk, chunks_before,          \
+  queries, queries_stride, keys, keys_stride, values, values_stride, input_type, order, \
+      run_places, distinct, sequences, key_mask, head_mask, batch, stride, heads, head_size, rounds, chunk, chunks_before,          \
       window_chunks, causal, shared, tiles, heads_per_group, dropout_seed, dropout_step,           \
       dropout_stream, dropout_threshold, dropout_scale, dropout_first_row
 
@@ -95,7 +97,7 @@ static inline int64_t alignment_of(const Attention& a) {
 }
 
 static inline int attention_arguments(Attention* a, RF_ATTENTION) {
-  if (head_size > kAttentionMaxSize || (input_type != RF_F32 && input_type != RF_BF16) || tiles < 0 ||
+  if (head_size > kAttentionMaxSize || run_places < 0 || run_places % chunk != 0 || (input_type != RF_F32 && input_type != RF_BF16) || tiles < 0 ||
       heads_per_group < 1) {
     return RF_STATUS_UNSUPPORTED;
   }
@@ -103,6 +105,8 @@ static inline int attention_arguments(Attention* a, RF_ATTENTION) {
         head_rows(shared != 0 ? queries : keys, shared != 0 ? queries_stride : keys_stride),
         head_rows(values, values_stride),
         order,
+        run_places,
+        distinct != 0,
         sequences,
         key_mask,
         head_mask,

@@ -58,22 +58,29 @@ class Backward {
     const int64_t slot = rows_.slot_of(position);
     rows_.transpose_queries(position);
     transpose_panels(s_.d_out_panels, s_.d_out + slot * s_.pitch, s_.pitch, places_.chunk);
+    const int64_t round = round_of(places_, chunk_at(places_, position));
+    if (places_.distinct) s_.met.put_queries(a_, places_, round, s_.tokens + slot, s_.rows);
     const int64_t steps = 3 * places_.window_chunks * ((places_.chunk + kQueryBlock - 1) / kQueryBlock);
     for (int64_t first = 0; first < places_.chunk; first += kQueryBlock) {
       const int64_t rest = places_.chunk - first;
       for (int64_t w = 0; w < places_.window_chunks; ++w) {
         const int64_t key_position = position - places_.before + w;
-        if (!rows_.owns(position) && !rows_.owns(key_position)) {
+        if (!sees_chunk(a_, places_, position, key_position) ||
+            (!rows_.owns(position) && !rows_.owns(key_position))) {
           continue;
         }
+        // What a chunk sees stands side by side, and so do those that see it.
+        const bool first_key = w == 0 || !sees_chunk(a_, places_, position, key_position - 1);
+        const bool first_query =
+            w == places_.window_chunks - 1 || !sees_chunk(a_, places_, position - 1, key_position);
         const Pair pair = {slot,
                            rows_.slot_of(key_position),
                            first,
                            rest < kQueryBlock ? rest : kQueryBlock,
-                           round_of(places_, chunk_at(places_, position)),
+                           round,
                            w * places_.chunk,
-                           w == 0,
-                           w == places_.window_chunks - 1 && first == 0};
+                           first_key,
+                           first_query && first == 0};
         rows_.expect_some(steps);
         score_gradients(pair);
         rows_.expect_some(steps);
@@ -101,10 +108,12 @@ class Backward {
                           a_.size / kPerCell, Zero<F>(), [&](int64_t key, int v, F sum) {
                             store(s_.weights + key * kQueryBlock + panel + v * kLanes, sum);
                           });
-      if (a_.shared && !a_.causal) {
-        probabilities<true>(pair, query, panel);
+      if (places_.distinct && pair.round > 0) {
+        probabilities<true, true>(pair, query, panel);
+      } else if (a_.shared && !a_.causal) {
+        probabilities<true, false>(pair, query, panel);
       } else {
-        probabilities<false>(pair, query, panel);
+        probabilities<false, false>(pair, query, panel);
       }
       const float* const d_panels = s_.d_out_panels + (pair.first + panel) * s_.pitch;
       const float* const factors = s_.factors + pair.key_slot;
@@ -143,7 +152,7 @@ class Backward {
   }
 #endif
 
-  template <bool COMPARES_SELF>
+  template <bool COMPARES_SELF, bool MET>
   void probabilities(const Pair& pair, int64_t query, int64_t panel) {
     I tokens[kTileVectors];
     F lse[kTileVectors];
@@ -157,7 +166,9 @@ class Backward {
       for (int v = 0; v < kTileVectors; ++v) {
         float* const at = s_.weights + key * kQueryBlock + panel + v * kLanes;
         const F weight = exp_of_nonpositive(min(load(at) * s_.factors[slot + key] - lse[v], F{}));
-        store(at, sees(tokens[v], s_.bounds[slot + key], s_.tokens[slot + key], COMPARES_SELF) ? weight : F{});
+        I visible = sees(tokens[v], s_.bounds[slot + key], s_.tokens[slot + key], COMPARES_SELF);
+        if (MET) visible &= ~met_before(s_.met, pair.round, pair.first + panel + v * kLanes, slot + key);
+        store(at, visible ? weight : F{});
       }
     }
   }

@@ -1,5 +1,5 @@
 // What         per query one softmax over the keys of its windows in all rounds: chunk c of the sorted list sees
-//              chunks c - before .. c + after, cyclically; LSH: key = unit vector of the query's own row, a token
+//              chunks c - before .. c + after, cyclically or of its run; LSH: key = unit vector of the query's own row, a token
 //              alone gets its own value; local: separate keys, order as it stands.
 // Shapes       out, queries, keys, values [B*T, H*K], K <= 128; lse [B, H, T]; any T, R, chunk and window.
 // Threads      heads, and the chunks of those that do not come out even, are shared out (attention_places.h).
@@ -35,8 +35,11 @@ struct Window {
   float *keys, *values, *queries, *query_panels, *scores, *drops;
   float *factors, *high;
   int32_t *tokens, *bounds, *value_tokens, *query_tokens;
+  MetKeys met;
 
-  Window(Arrays& arrays, const Attention& a, int64_t largest) {
+  Window(Arrays& arrays, const Attention& a, int64_t largest)
+      : met(arrays, a, (a.window_chunks + (largest == 0 ? 0 : kRoom / largest)) * largest + kTileColumns,
+            round_up(largest, kTileColumns)) {
     pitch = row_cells(a.size);
     room = a.window_chunks + (largest == 0 ? 0 : kRoom / largest);
     // A panel of the last chunk may read rows behind it.
@@ -62,7 +65,7 @@ class Forward {
  public:
   Forward(const AttentionForward& p, const Places& places, const Window& window)
       : p_(p), a_(p.a), places_(places), w_(window), dropout_(p.a.dropout),
-        chunk_(round_up(places.chunk, kPerCell)), keys_(places.window_chunks * chunk_) {}
+        chunk_(round_up(places.chunk, kPerCell)) {}
 
   void run(Range positions) {
     if (positions.from == positions.to) {
@@ -77,11 +80,24 @@ class Forward {
       }
       const int64_t last = places_.window_chunks - 1;
       load_chunk(position - places_.before + last, first + last);
-      attend(position, first * chunk_);
+      const int64_t unseen = see_chunks(position);
+      if (keys_ > 0) {
+        attend(position, first * chunk_, unseen * chunk_);
+      }
     }
   }
 
  private:
+  // Counts the keys that a chunk sees, and returns how many chunks of its window lie before them.
+  int64_t see_chunks(int64_t position) {
+    const int64_t start = position - places_.before;
+    int64_t from = 0, to = places_.window_chunks;
+    while (from < to && !sees_chunk(a_, places_, position, start + from)) ++from;
+    while (to > from && !sees_chunk(a_, places_, position, start + to - 1)) --to;
+    keys_ = (to - from) * chunk_;
+    return from;
+  }
+
   void load_chunk(int64_t position, int64_t slot) {
     const int64_t chunk = chunk_at(places_, position);
     const int64_t row = slot * chunk_;
@@ -92,6 +108,7 @@ class Forward {
       w_.bounds[row + i] = key_bound(a_, places_, token);
       w_.value_tokens[i] = w_.bounds[row + i] == kHidden ? -1 : token;
     }
+    if (places_.distinct) w_.met.put_keys(a_, places_, row, w_.tokens + row, chunk_);
     gather(w_.keys + row * w_.pitch, w_.pitch, a_.keys, places_, w_.tokens + row, chunk_, a_.size);
     gather_values(w_.values + row * w_.pitch, w_.pitch, a_.values, places_, w_.value_tokens, chunk_, a_.size);
     if (a_.shared) {
@@ -116,10 +133,15 @@ class Forward {
     __builtin_memmove(w_.factors, w_.factors + from, rows * 4);
     __builtin_memmove(w_.tokens, w_.tokens + from, rows * 4);
     __builtin_memmove(w_.bounds, w_.bounds + from, rows * 4);
+    if (places_.distinct) {
+      const size_t rounds = static_cast<size_t>(w_.met.rounds);
+      __builtin_memmove(w_.met.chunks, w_.met.chunks + from * w_.met.rounds, rows * rounds * 4);
+    }
   }
 
-  void attend(int64_t position, int64_t first_key) {
-    const int64_t first_row = first_key + places_.before * chunk_;
+  // The window begins at a row; its first keys, so many, are not seen.
+  void attend(int64_t position, int64_t window, int64_t unseen) {
+    const int64_t first_row = window + places_.before * chunk_;
     const int64_t all = round_up(places_.chunk, kTileColumns);
     for (int64_t i = 0; i < all; ++i) w_.query_tokens[i] = i < places_.chunk ? w_.tokens[first_row + i] : -1;
     if (!a_.shared) {
@@ -129,7 +151,9 @@ class Forward {
       transpose_queries(position, w_.keys + first_row * w_.pitch);
     }
     const int64_t chunk = chunk_at(places_, position);
-    for (int64_t query = 0; query < places_.chunk; query += kTileColumns) panel(chunk, query, first_key);
+    if (places_.distinct) w_.met.put_queries(a_, places_, round_of(places_, chunk), w_.query_tokens, all);
+    unseen_ = unseen;
+    for (int64_t query = 0; query < places_.chunk; query += kTileColumns) panel(chunk, query, window + unseen);
   }
 
   // kTileColumns queries of a chunk.
@@ -138,16 +162,19 @@ class Forward {
     const int64_t rest = places_.chunk - query;
     const int64_t count = rest < kTileColumns ? rest : kTileColumns;
     if (kPerCell == 1 || places_.rounds > 1) expect_rows<float>(p_.sums, places_, tokens, count, a_.size);
+    const int64_t round = round_of(places_, chunk);
     Softmax softmax[kTileVectors];
-    if (a_.shared && !a_.causal) {
-      scores<true>(query, first_key, softmax);
+    const bool compares_self = a_.shared && !a_.causal;
+    if (places_.distinct && round > 0) {
+      scores<true, true>(query, first_key, round, softmax);
+    } else if (compares_self) {
+      scores<true, false>(query, first_key, round, softmax);
     } else {
-      scores<false>(query, first_key, softmax);
+      scores<false, false>(query, first_key, round, softmax);
     }
     exponentials(softmax);
-    const int64_t round = round_of(places_, chunk);
     if (w_.drops != nullptr) {
-      drop_factors(w_.drops, kTileColumns, dropout_, a_, places_, round, tokens, count, 0, keys_);
+      drop_factors(w_.drops, kTileColumns, dropout_, a_, places_, round, tokens, count, unseen_, keys_);
       for (int64_t i = 0; i < keys_ * kTileColumns; i += kLanes) {
         store(w_.scores + i, load(w_.scores + i) * load(w_.drops + i));
       }
@@ -171,8 +198,8 @@ class Forward {
 #endif
 
   // Masked scores, and the largest of every query.
-  template <bool COMPARES_SELF>
-  void scores(int64_t query, int64_t first_key, Softmax* softmax) {
+  template <bool COMPARES_SELF, bool MET>
+  void scores(int64_t query, int64_t first_key, int64_t round, Softmax* softmax) {
     // All of this in memory: the product wants every register.
     const int32_t* const tokens = w_.query_tokens + query;
     float* const high = w_.high;
@@ -190,7 +217,8 @@ class Forward {
             F most = load(high + v * kLanes);
 #pragma GCC unroll 16
             for (int64_t i = 0; i < kRowsOf<decltype(sums)>; ++i) {
-              const I visible = sees(queries, bounds[key + i], keys[key + i], COMPARES_SELF);
+              I visible = sees(queries, bounds[key + i], keys[key + i], COMPARES_SELF);
+              if (MET) visible &= ~met_before(w_.met, round, query + v * kLanes, first_key + key + i);
               const F score = visible ? sums[i][v] * factors[key + i] : set(-__builtin_inff());
               store(w_.scores + (key + i) * kTileColumns + v * kLanes, score);
               most = max(most, score);
@@ -285,7 +313,8 @@ class Forward {
   const Window& w_;
   DropoutFactors dropout_;
   const int64_t chunk_;  // places that a chunk takes: whole pairs of rows
-  const int64_t keys_;
+  int64_t keys_ = 0;              // that the chunk at hand sees
+  int64_t unseen_ = 0;            // those of its window before them
   int64_t transposed_ = INT64_MIN;  // whose queries the panels hold
 };
 
@@ -310,7 +339,7 @@ void attention_forward(rf_context& context, const AttentionForward& p) {
 #ifdef RF_ENTRY_POINTS
 #include "attention_floats.h"
 
-extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment) {
+extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int, int64_t alignment) {
   if (input_type == RF_F32) {
     // There is no other path.
     return head_size <= rf::kAttentionMaxSize ? 1 : 0;

@@ -19,7 +19,9 @@ struct HeadRows {
 
 struct Attention {
   HeadRows queries, keys, values;
-  const int32_t* order;      // [B, H, R, T]; null: the tokens as they stand
+  const int32_t* order;      // [B, H, R, T]; null: the tokens as they stand; [B, H, R, E] with run_places
+  int64_t run_places;        // of a round that is laid out in runs, 0 where chunks form a ring
+  bool distinct;             // a key counts in the first round in which a query meets it
   const int32_t* sequences;  // [2, B]: lengths, slots
   const int32_t* key_mask;   // [B, T] or null
   const float* head_mask;    // [H] or null
@@ -44,13 +46,15 @@ constexpr int64_t kAttentionGrain = 1 << 18;
 constexpr int32_t kHidden = INT32_MAX;
 constexpr int32_t kVisible = -2;
 
-// One head of one sequence as a list of places cut into chunks. Chunks form a ring; a position is the number of a
-// chunk before it is wrapped around.
+// One head of one sequence as a list of places cut into chunks. Chunks form a ring, or runs; a position is the number
+// of a chunk before it is wrapped around.
 struct Places {
   int64_t batch, head, length, per_round, rounds, chunk, chunks, before, window_chunks;
   int64_t first_row;  // of the sequence
   int64_t first_column;
   bool whole;
+  bool runs;      // chunks see those of their run
+  bool distinct;  // and keys count once
 };
 
 RF_INLINE Places places_of(const Attention& a, int64_t batch, int64_t head) {
@@ -68,7 +72,16 @@ RF_INLINE Places places_of(const Attention& a, int64_t batch, int64_t head) {
   p.window_chunks = p.whole ? 1 : a.window_chunks;
   p.first_row = batch * a.stride;
   p.first_column = head * a.size;
+  p.runs = !p.whole && a.run_places != 0;
+  p.distinct = p.runs && a.distinct;
   return p;
+}
+
+// What rf_lsh_sort or rf_lsh_runs gave for a round.
+RF_INLINE const int32_t* order_of(const Attention& a, const Places& p, int64_t round) {
+  const int64_t runs = a.run_places == 0 ? 0 : a.run_places + a.run_places / a.chunk;
+  const int64_t entries = a.run_places == 0 || a.distinct ? runs + a.stride : runs;
+  return a.order + ((p.batch * a.heads + p.head) * a.rounds + round) * entries;
 }
 
 RF_INLINE int64_t chunk_at(const Places& p, int64_t position) {
@@ -78,16 +91,32 @@ RF_INLINE int64_t chunk_at(const Places& p, int64_t position) {
 
 RF_INLINE int64_t round_of(const Places& p, int64_t chunk) { return chunk * p.chunk / p.per_round; }
 
+// Whether the queries of one chunk may see keys of another. Those that they see stand side by side.
+RF_INLINE bool sees_chunk(const Attention& a, const Places& p, int64_t position, int64_t other) {
+  if (!p.runs) {
+    return true;
+  }
+  if (position < 0 || position >= p.chunks || other < 0 || other >= p.chunks) {
+    return false;
+  }
+  const int64_t round = round_of(p, position);
+  const int64_t first = round * (p.per_round / p.chunk);
+  const int32_t* const runs = order_of(a, p, round) + a.run_places;
+  const int32_t run = runs[position - first];
+  return run >= 0 && round_of(p, other) == round && runs[other - first] == run;
+}
+
 // The tokens at the places of a chunk, -1 for empty ones; a chunk lies within one round.
 RF_INLINE void tokens_of(const Attention& a, const Places& p, int64_t chunk, int32_t* tokens) {
   const int64_t round = round_of(p, chunk);
   const int64_t first = chunk * p.chunk - round * p.per_round;
   const bool sorted = !p.whole && a.order != nullptr;
-  const int64_t segment = (p.batch * a.heads + p.head) * a.rounds + round;
-  const int32_t* const order = sorted ? a.order + segment * a.stride : nullptr;
+  const int32_t* const order = sorted ? order_of(a, p, round) : nullptr;
+  // Runs have empty places among others.
+  const int64_t filled = p.runs ? p.per_round : p.length;
   for (int64_t i = 0; i < p.chunk; ++i) {
     const int64_t slot = first + i;
-    tokens[i] = slot >= p.length ? -1 : sorted ? order[slot] : static_cast<int32_t>(slot);
+    tokens[i] = slot >= filled ? -1 : sorted ? order[slot] : static_cast<int32_t>(slot);
   }
 }
 

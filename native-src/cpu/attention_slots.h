@@ -30,13 +30,15 @@ struct Slots {
   float *d_queries, *d_keys, *d_values;
   float *factors, *lse, *delta;
   int32_t *tokens, *bounds, *key_tokens;
+  MetKeys met;
   float *out, *query_panels, *d_out_panels;
   float *weights, *d_scores, *drops;
 #if defined(__AVX512BF16__)
   float *weight_rows, *d_score_rows, *d_score_terms;  // the same, rounded
 #endif
 
-  Slots(Arrays& arrays, const Attention& a, int64_t largest) {
+  Slots(Arrays& arrays, const Attention& a, int64_t largest)
+      : met(arrays, a, a.window_chunks * round_up(largest, kTileColumns), round_up(largest, kTileColumns)) {
     rows = round_up(largest, kTileColumns);
     pitch = row_cells(a.size);
     wide = kPerCell * pitch;
@@ -111,6 +113,7 @@ class ChunkRows {
       s_.lse[slot + i] = token < 0 ? 0.0f : p_.lse[cell_of(a_, places_, token)];
     }
     const int32_t* const tokens = s_.tokens + slot;
+    if (places_.distinct) s_.met.put_keys(a_, places_, slot, tokens, s_.rows);
     const int64_t at = slot * s_.pitch;
     gather(s_.keys + at, s_.pitch, a_.keys, places_, s_.key_tokens, s_.rows, a_.size);
     gather(s_.values + at, s_.pitch, a_.values, places_, s_.key_tokens, s_.rows, a_.size);

@@ -20,15 +20,18 @@ constexpr float kKeyEpsilon = 1e-6f;  // Hugging Face's _len_norm
 
 struct Attention {
   Matrix queries, keys, values;
-  const int32_t* order;      // [B, H, R, T]; null: the tokens as they stand
+  const int32_t* order;      // [B, H, R, T], or [B, H, R, E] in runs of chunks; null: the tokens as they stand
   const int32_t* sequences;  // [2, B]: lengths, slots
   const int32_t* key_mask;   // [B, T] or null
   const float* head_mask;    // [H] or null
+  int64_t run_places;        // of a round in runs of chunks, else 0
+  int64_t entries;           // of a round in order
   int batch, stride, heads, size, rounds;
   int chunk, before, window_chunks;
   // Heads of a launch of the generic path, whose results of rounds are kept together.
   int first_head, group;
   bool causal, shared;
+  bool distinct;  // a key that a query met in an earlier round is left out
   Dropout dropout;
 };
 
@@ -38,6 +41,7 @@ struct Places {
   int64_t first_row;  // of the sequence
   int64_t first_column;
   bool whole;
+  bool runs;  // chunks see only those of their round and run
 
   __device__ __forceinline__ int tiles_per_chunk() const {
     return (chunk + kAttentionTile - 1) / kAttentionTile;
@@ -51,6 +55,7 @@ __device__ __forceinline__ Places places_of(const Attention& a, int batch, int h
   p.length = load(a.sequences + batch);
   const int slots = load(a.sequences + a.batch + batch);
   p.whole = slots <= a.chunk;
+  p.runs = a.run_places != 0 && !p.whole;
   p.per_round = p.whole ? p.length : slots;
   p.rounds = p.whole || a.order == nullptr ? 1 : a.rounds;
   p.chunk = p.whole ? p.length : a.chunk;
@@ -62,23 +67,43 @@ __device__ __forceinline__ Places places_of(const Attention& a, int batch, int h
   return p;
 }
 
-// Chunks form a ring: the one that is `distance` away.
+// What the order holds for a round: positions, then, in runs, the runs of the chunks and the chunks of positions.
+__device__ __forceinline__ const int32_t* round_entries(const Attention& a, const Places& p, int round) {
+  return a.order + ((static_cast<int64_t>(p.batch) * a.heads + p.head) * a.rounds + round) * a.entries;
+}
+
+// The chunk that is `distance` away on the ring of all chunks.
 __device__ __forceinline__ int chunk_at(const Places& p, int chunk, int distance) {
   return ((chunk + distance) % p.chunks + p.chunks) % p.chunks;
+}
+
+// The run of a chunk, counted over all rounds; -1 for one without tokens.
+__device__ __forceinline__ int run_of(const Attention& a, const Places& p, int chunk) {
+  const int per_round = p.per_round / p.chunk;
+  return load(round_entries(a, p, chunk / per_round) + a.run_places + chunk % per_round);
+}
+
+// The chunk that is `distance` away, -1 where it is not seen.
+__device__ __forceinline__ int seen_chunk(const Attention& a, const Places& p, int chunk, int distance) {
+  if (!p.runs) {
+    return chunk_at(p, chunk, distance);
+  }
+  const int per_round = p.per_round / p.chunk;
+  const int in_round = chunk % per_round + distance;
+  const bool exists = in_round >= 0 && in_round < per_round;
+  return exists && run_of(a, p, chunk) == run_of(a, p, chunk + distance) ? chunk + distance : -1;
 }
 
 // The token at a place, -1 for an empty one.
 __device__ __forceinline__ int token_at(const Attention& a, const Places& p, int place) {
   const int i = place % p.per_round;
-  if (i >= p.length) {
+  if (!p.runs && i >= p.length) {
     return -1;
   }
   if (p.whole || a.order == nullptr) {
     return i;
   }
-  const int64_t segment =
-      (static_cast<int64_t>(p.batch) * a.heads + p.head) * a.rounds + place / p.per_round;
-  return load(a.order + segment * a.stride + i);
+  return load(round_entries(a, p, place / p.per_round) + i);
 }
 
 __device__ __forceinline__ bool is_masked(const Attention& a, const Places& p, int token) {
@@ -87,6 +112,32 @@ __device__ __forceinline__ bool is_masked(const Attention& a, const Places& p, i
 
 __device__ __forceinline__ bool sees(const Attention& a, int query, int key) {
   return query >= 0 && key >= 0 && (!a.causal || key <= query) && (!a.shared || key != query);
+}
+
+// Whether the query has met the key, among the chunks that it saw, in a round before.
+__device__ __forceinline__ bool is_repeated(const Attention& a, const Places& p, int round, int query, int key) {
+  for (int r = 0; r < round; ++r) {
+    const int32_t* const runs = round_entries(a, p, r) + a.run_places;
+    const int32_t* const chunks = runs + a.run_places / a.chunk;
+    const int own = load(chunks + query);
+    const int distance = load(chunks + key) - own;
+    if (distance >= -a.before && distance < a.window_chunks - a.before &&
+        load(runs + own) == load(runs + own + distance)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The same with what was met before left out: the query stands in `round`.
+__device__ __forceinline__ bool sees_in_round(const Attention& a, const Places& p, int round, int query,
+                                              int key) {
+  return sees(a, query, key) && !(a.distinct && is_repeated(a, p, round, query, key));
+}
+
+// Whether a chunk has no token from a place on.
+__device__ __forceinline__ bool is_empty_from(const Attention& a, const Places& p, int chunk, int first) {
+  return token_at(a, p, chunk * p.chunk + first) < 0;
 }
 
 // The tokens at 16 places of a chunk, -1 where there is none; as keys also where one is masked. The first
@@ -178,11 +229,10 @@ __device__ __forceinline__ float row_product(const Attention& a, Shared<float> x
 
 // The names of RF_ATTENTION's parameters, to pass them on.
 #define RF_ATTENTION_NAMES                                                                        \
-  queries, queries_stride, keys, keys_stride, values, values_stride, input_type, order, sequences, \
-      key_mask, head_mask, batch, stride, heads, head_size, rounds, chunk, chunks_before,          \
-      window_chunks, causal, shared, tiles, heads_per_group, dropout_seed, dropout_step,           \
-      dropout_stream,                                                                             \
-      dropout_threshold, dropout_scale, dropout_first_row
+  queries, queries_stride, keys, keys_stride, values, values_stride, input_type, order,           \
+      run_places, distinct, sequences, key_mask, head_mask, batch, stride, heads, head_size,      \
+      rounds, chunk, chunks_before, window_chunks, causal, shared, tiles, heads_per_group,        \
+      dropout_seed, dropout_step, dropout_stream, dropout_threshold, dropout_scale, dropout_first_row
 
 inline int rf_attention_arguments(Attention& a, rf_context* context, RF_ATTENTION) {
   if (head_size > kAttentionMaxSize || batch > 65535 || heads > 65535 || tiles > INT32_MAX ||
@@ -194,6 +244,9 @@ inline int rf_attention_arguments(Attention& a, rf_context* context, RF_ATTENTIO
   a.keys = matrix(keys, keys_stride, input_type, head_size);
   a.values = matrix(values, values_stride, input_type, head_size);
   a.order = order;
+  a.run_places = run_places;
+  a.entries = run_places == 0 ? stride : run_places + run_places / chunk + (distinct != 0 ? stride : 0);
+  a.distinct = run_places != 0 && distinct != 0;
   a.sequences = sequences;
   a.key_mask = key_mask;
   a.head_mask = head_mask;

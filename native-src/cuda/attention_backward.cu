@@ -79,6 +79,9 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int part = thread % kAttentionParts;
   const int first = static_cast<int>(blockIdx.x) % tiles * kAttentionTile;
   const int round = chunk * p.chunk / p.per_round;
+  if (p.runs && is_empty_from(a, p, chunk, first)) {
+    return;
+  }
   load_tokens(a, p, chunk, first, false, query_tokens);
   __syncthreads();
   load_tile(a, p, a.queries, query_tokens, false, 1.0f, queries);
@@ -87,8 +90,11 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int query = query_tokens[row];
   float d_query[kAttentionColumns] = {};
   for (int w = 0; w < p.window_chunks; ++w) {
-    const int other = chunk_at(p, chunk, w - p.before);
-    for (int start = 0; start < p.chunk; start += kAttentionTile) {
+    const int other = seen_chunk(a, p, chunk, w - p.before);
+    for (int start = 0; other >= 0 && start < p.chunk; start += kAttentionTile) {
+      if (p.runs && is_empty_from(a, p, other, start)) {
+        break;
+      }
       __syncthreads();
       load_tokens(a, p, other, start, true, key_tokens);
       __syncthreads();
@@ -100,7 +106,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
         const int key = part + s * kAttentionParts;
         float weight = 0.0f;
         float d_score = 0.0f;
-        if (sees(a, query, key_tokens[key])) {
+        if (sees_in_round(a, p, round, query, key_tokens[key])) {
           const int at = row * kAttentionPitch;
           pair_gradient(row_product(a, queries + at, keys + key * kAttentionPitch), lse[row],
                         row_product(a, d_outs + at, values + key * kAttentionPitch), delta[row],
@@ -153,6 +159,9 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int row = thread / kAttentionParts;
   const int part = thread % kAttentionParts;
   const int first = static_cast<int>(blockIdx.x) % tiles * kAttentionTile;
+  if (p.runs && is_empty_from(a, p, chunk, first)) {
+    return;
+  }
   load_tokens(a, p, chunk, first, true, key_tokens);
   __syncthreads();
   load_tile(a, p, a.keys, key_tokens, true, 1.0f, keys);
@@ -162,9 +171,12 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   float d_value[kAttentionColumns] = {};
   for (int w = 0; w < p.window_chunks; ++w) {
     // The chunk that has this one as part w of its window.
-    const int other = chunk_at(p, chunk, p.before - w);
+    const int other = seen_chunk(a, p, chunk, p.before - w);
     const int round = other * p.chunk / p.per_round;
-    for (int start = 0; start < p.chunk; start += kAttentionTile) {
+    for (int start = 0; other >= 0 && start < p.chunk; start += kAttentionTile) {
+      if (p.runs && is_empty_from(a, p, other, start)) {
+        break;
+      }
       __syncthreads();
       load_tokens(a, p, other, start, false, query_tokens);
       __syncthreads();
@@ -177,7 +189,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
         const int query = part + s * kAttentionParts;
         float weight = 0.0f;
         float d_score = 0.0f;
-        if (sees(a, query_tokens[query], key)) {
+        if (sees_in_round(a, p, round, query_tokens[query], key)) {
           const int at = query * kAttentionPitch;
           pair_gradient(
               row_product(a, queries + at, keys + row * kAttentionPitch), lse[query],
@@ -311,7 +323,7 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
   for (const Matrix& m : {a.queries, a.keys, a.values, from_d_out}) {
     alignment |= alignment_of(m);
   }
-  if (rf_attention_fast(input_type, head_size, chunk, alignment) != 0) {
+  if (rf_attention_fast(input_type, head_size, chunk, a.distinct, alignment) != 0) {
     return fast_backward(context, a, to_queries, to_keys, to_values, from_d_out, from_out, lse, tiles,
                          min(heads_per_group, heads), workspace);
   }

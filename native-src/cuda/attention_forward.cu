@@ -35,6 +35,9 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   const int part = thread % kAttentionParts;
   const int first = static_cast<int>(blockIdx.x) % tiles * kAttentionTile;
   const int round = chunk * p.chunk / p.per_round;
+  if (p.runs && is_empty_from(a, p, chunk, first)) {
+    return;
+  }
   load_tokens(a, p, chunk, first, false, query_tokens);
   __syncthreads();
   load_tile(a, p, a.queries, query_tokens, false, 1.0f, queries);
@@ -43,8 +46,11 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
   float high = -INFINITY;
   float sum = 0.0f;
   for (int w = 0; w < p.window_chunks; ++w) {
-    const int other = chunk_at(p, chunk, w - p.before);
-    for (int start = 0; start < p.chunk; start += kAttentionTile) {
+    const int other = seen_chunk(a, p, chunk, w - p.before);
+    for (int start = 0; other >= 0 && start < p.chunk; start += kAttentionTile) {
+      if (p.runs && is_empty_from(a, p, other, start)) {
+        break;
+      }
       __syncthreads();
       load_tokens(a, p, other, start, true, key_tokens);
       __syncthreads();
@@ -56,7 +62,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 4)
 #pragma unroll
       for (int s = 0; s < 2; ++s) {
         const int key = part + s * kAttentionParts;
-        const bool visible = sees(a, query, key_tokens[key]);
+        const bool visible = sees_in_round(a, p, round, query, key_tokens[key]);
         const float score =
             row_product(a, queries + row * kAttentionPitch, keys + key * kAttentionPitch);
         scores[s] = visible ? score : -INFINITY;
@@ -156,8 +162,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 }  // namespace rf
 
-extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment) {
-  return input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
+extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int distinct,
+                                 int64_t alignment) {
+  return distinct == 0 && input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
          alignment % 16 == 0;
 }
 
@@ -181,7 +188,7 @@ extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, 
   for (const Matrix& m : {a.queries, a.keys, a.values}) {
     alignment |= alignment_of(m);
   }
-  if (rf_attention_fast(input_type, head_size, chunk, alignment) != 0) {
+  if (rf_attention_fast(input_type, head_size, chunk, a.distinct, alignment) != 0) {
     return fast_forward(context, a, to, lse, tiles, min(heads_per_group, heads), workspace);
   }
   a.group = min(heads_per_group, heads);

@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 5
+#define RF_ABI_VERSION 6
 
 #ifdef __cplusplus
 extern "C" {
@@ -270,6 +270,20 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
                           int64_t segments, int64_t length, int64_t bucket_count,
                           const int32_t* lengths, int64_t segments_per_sequence, void* workspace);
 
+// Lays sorted positions out in runs of chunks: the positions of a bucket (by_bucket), or all of a sequence, fill
+// chunks of their own, in their order. Entries of a segment, E = places + places / chunk (+ T), in this order:
+//   places           positions, -1 for an empty place
+//   places / chunk   the run of each chunk: its bucket, or 0; -1 for an empty chunk
+//   T                where distinct: the chunk of each position, -1 behind the length
+//
+// runs int32 [S, E]; order, buckets int32 [S, T] as rf_lsh_sort has them; lengths, segments_per_sequence as there
+// places: a multiple of chunk; by_bucket holds any T positions if it is
+//         (T + min(bucket_count + 1, T) * (chunk - 1)) / chunk * chunk
+RF_EXPORT int rf_lsh_runs(rf_context* context, int32_t* runs, const int32_t* order, const int32_t* buckets,
+                          int64_t segments, int64_t length, const int32_t* lengths,
+                          int64_t segments_per_sequence, int chunk, int64_t places, int by_bucket,
+                          int distinct);
+
 // ---- attention ----------------------------------------------------------------------------------
 
 // Chunked attention as the Java class ChunkedAttention defines it: per query one softmax over the keys of
@@ -278,7 +292,9 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // rows, a token does not see itself, and one that sees nothing gets its own value.
 //
 // queries, keys, values [B*T, H*K] of input_type (RF_F32 or RF_BF16), K at most 128; keys may be queries
-// order int32 [B, H, R, T] from rf_lsh_sort, or null for tokens as they stand (then R = 1)
+// order int32 [B, H, R, T] from rf_lsh_sort, or null for tokens as they stand (then R = 1); with run_places not 0
+//       [B, H, R, E] from rf_lsh_runs with so many places: chunks see only chunks of their round and run, and where
+//       distinct a key that a query has met in an earlier round is left out. Slots are at most run_places.
 // sequences int32 [2, B]: lengths, slots; key_mask int32 [B, T], 0 = masked, or null; head_mask [H] or null
 // tiles: the largest number of a sequence's chunks times 16-row tiles of a chunk
 // heads_per_group: heads that are taken at a time, 1..H; bounds the workspace and changes no bit
@@ -286,7 +302,7 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 #define RF_ATTENTION                                                                               \
   const void *queries, int64_t queries_stride, const void *keys, int64_t keys_stride,              \
       const void *values, int64_t values_stride, int input_type, const int32_t *order,             \
-      const int32_t *sequences, const int32_t *key_mask, const float *head_mask, int batch,        \
+      int64_t run_places, int distinct, const int32_t *sequences, const int32_t *key_mask, const float *head_mask, int batch,        \
       int stride, int heads, int head_size, int rounds, int chunk, int chunks_before,              \
       int window_chunks, int causal, int shared, int64_t tiles, int heads_per_group, RF_DROPOUT
 
@@ -294,7 +310,7 @@ RF_EXPORT int rf_lsh_sort(rf_context* context, int32_t* order, const int32_t* bu
 // `alignment`, the bitwise or of the addresses and row strides in bytes of queries, keys, values and, backward,
 // d_out, a multiple of 16. 0, or a number for the workspaces. The CPU library has one path for RF_F32, and multiplies
 // RF_BF16 as such where the processor can, head sizes are a multiple of 32 and chunks even; else by floats.
-RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int64_t alignment);
+RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int distinct, int64_t alignment);
 
 // out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing. The workspace is that
 // of the fast path with what rf_attention_fast said of the addresses and strides.

@@ -52,6 +52,7 @@
   X(rf_lsh_hash)                       \
   X(rf_lsh_sort_workspace)             \
   X(rf_lsh_sort)                       \
+  X(rf_lsh_runs)                       \
   X(rf_attention_fast)                 \
   X(rf_attention_workspace)            \
   X(rf_attention)                      \

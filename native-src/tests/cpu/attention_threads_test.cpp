@@ -17,7 +17,7 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const Case& c = p.c;
   // Rows of bfloat16 are aligned, so that they are multiplied as such where heads and chunks allow it.
   const int64_t gap = type == RF_BF16 ? 8 : 5;
-  const int fast = rf_attention_fast(type, c.size, c.chunk, p.width * 2);
+  const int fast = rf_attention_fast(type, c.size, c.chunk, c.distinct, p.width * 2);
   ok(rf_context_threads(device.context, threads), "rf_context_threads");
   const int64_t rows = int64_t{p.batch} * p.stride;
   const int64_t width = p.width;
@@ -41,7 +41,8 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
 #define ATTENTION                                                                                            \
   q.data(), q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride,     \
-      type, c.shared ? order.ints() : nullptr, sequences.ints(), c.mask ? mask.ints() : nullptr,            \
+      type, c.shared ? order.ints() : nullptr, p.run_places, c.distinct, sequences.ints(),                   \
+      c.mask ? mask.ints() : nullptr,                                                                       \
       c.head_mask ? head_mask.floats() : nullptr, p.batch, p.stride, c.heads, c.size, c.rounds, c.chunk,      \
       c.before, 1 + c.before + c.after, c.causal, c.shared, tiles_of(p), c.heads, TEST_DROPOUT(dropout)
   ok(rf_attention(device.context, out.data(), out.stride, type, lse.floats(), ATTENTION, workspace.address),
@@ -78,9 +79,15 @@ Problem first_alone(const Problem& p, int padding) {
   alone.mask.resize(static_cast<size_t>(alone.stride), 1);
   alone.order.clear();
   for (int s = 0; s < c.heads * c.rounds; ++s) {
-    const auto at = p.order.begin() + int64_t{s} * p.stride;
-    alone.order.insert(alone.order.end(), at, at + length);
-    for (int t = length; t < alone.stride; ++t) alone.order.push_back(t);
+    const auto at = p.order.begin() + s * p.entries();
+    if (p.run_places == 0) {
+      alone.order.insert(alone.order.end(), at, at + length);
+      for (int t = length; t < alone.stride; ++t) alone.order.push_back(t);
+    } else {
+      // The same places, and the chunks of positions where keys are distinct, with none behind the length.
+      alone.order.insert(alone.order.end(), at, at + (p.entries() - (c.distinct ? p.stride - length : 0)));
+      alone.order.resize(static_cast<size_t>((s + 1) * alone.entries()), -1);
+    }
   }
   return alone;
 }
@@ -170,7 +177,13 @@ int main() {
   for (const int of : {RF_F32, RF_BF16}) {
     Device device;
     type = of;
+    const auto over_runs = [](Case c, Selection selection, bool distinct) {
+      c.selection = selection;
+      c.distinct = distinct;
+      return c;
+    };
     if (small()) {
+      attention(device, over_runs({20, 1, 3, 16, 1, 0, {150, 9}, causal, shared, mask, head_mask, !dropout}, kRunPerBucket, true));
       attention(device, {20, 3, 2, 16, 1, 0, {210, 9}, causal, shared, mask, head_mask, !dropout});
       attention(device, {64, 1, 1, 32, 1, 1, {300}, !causal, !shared, !mask, !head_mask, dropout});
       masked_keys(device, {20, 2, 1, 16, 1, 1, {90}, !causal, !shared, mask, !head_mask, !dropout});
@@ -183,6 +196,10 @@ int main() {
       attention(device, {128, 1, 1, 64, 2, 1, {900, 64}, causal, !shared, mask, head_mask, !dropout});
       attention(device, {17, 5, 1, 48, 0, 2, {500, 17, 200}, !causal, !shared, !mask, head_mask, dropout});
       attention(device, {64, 2, 1, 512, 1, 0, {500, 3}, causal, !shared, !mask, !head_mask, !dropout});
+      // Runs of chunks, of a bucket each, and distinct keys.
+      attention(device, over_runs({64, 3, 3, 64, 2, 0, {700, 129, 40, 1}, causal, shared, mask, head_mask, !dropout}, kRunPerBucket, false));
+      attention(device, over_runs({40, 2, 4, 20, 1, 0, {333, 100}, causal, shared, mask, !head_mask, !dropout}, kRunPerBucket, true));
+      attention(device, over_runs({64, 1, 3, 32, 1, 1, {400, 30}, !causal, shared, !mask, !head_mask, !dropout}, kOneRun, true));
       masked_keys(device, {64, 2, 1, 64, 1, 0, {500, 70}, causal, !shared, mask, head_mask, !dropout});
       masked_keys(device, {40, 2, 1, 32, 1, 1, {333}, !causal, !shared, mask, !head_mask, dropout});
       masked_shared_key(device, {64, 1, 1, 64, 1, 0, {500}, causal, shared, mask, !head_mask, !dropout});

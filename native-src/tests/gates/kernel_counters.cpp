@@ -216,7 +216,7 @@ void attention(int length, int head_size, int rounds, int chunk, const char* suf
       rf_attention_workspace(1, length, 1, head_size, lists, 1, 1));
 #define ATTENTION                                                                                             \
   rows[0], head_size, rounds == 0 ? rows[1] : rows[0], head_size, rows[2], head_size, RF_BF16,                \
-      rounds == 0 ? nullptr : order_on, sequences_on, nullptr, nullptr, 1, length, 1, head_size, lists, chunk, \
+      rounds == 0 ? nullptr : order_on, 0, 0, sequences_on, nullptr, nullptr, 1, length, 1, head_size, lists, chunk, \
       1, 2, 1, rounds != 0, int64_t{lists} * length / 16, 1, 0, 0, 0, 0, 1.0f, 0, space
   const double forward = count((std::string("attention_forward_") + suffix).c_str(), n,
         [&] { return rf_attention(context, rows[4], head_size, RF_BF16, lse, ATTENTION); });

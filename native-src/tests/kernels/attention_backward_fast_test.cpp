@@ -142,12 +142,12 @@ Gradients run(Device& device, const Problem& p, const Results& saved, int heads_
   const int64_t tiles = tiles_of(p);
   Block workspace(device, rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds,
                                                           c.gradient_type, heads_per_group,
-                                                          rf_attention_fast(RF_BF16, c.size, c.chunk, 0)));
+                                                          rf_attention_fast(RF_BF16, c.size, c.chunk, c.distinct, 0)));
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
   ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
                            d_out.data(), d_out.stride, o.data(), o.stride, c.gradient_type, lse.floats(), q.data(),
                            q.stride, c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(),
-                           v.stride, RF_BF16, c.shared ? order.ints() : nullptr, sequences.ints(),
+                           v.stride, RF_BF16, c.shared ? order.ints() : nullptr, p.run_places, c.distinct, sequences.ints(),
                            c.mask ? mask.ints() : nullptr, c.head_mask ? head_mask.floats() : nullptr, p.batch,
                            p.stride, c.heads, c.size, c.rounds, c.chunk, c.before, 1 + c.before + c.after, c.causal,
                            c.shared, tiles, heads_per_group, TEST_DROPOUT(dropout), workspace.address),

@@ -3,9 +3,20 @@
 #ifndef REFORMER_ATTENTION_PROBLEM_H
 #define REFORMER_ATTENTION_PROBLEM_H
 
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
 #include "harness.h"
+#include "run_layout.h"
 
 namespace test {
+
+// Which chunks an LSH attention lets see each other: all, as a ring over the rounds; those of a round; those of a
+// bucket of a round.
+enum Selection { kRing, kOneRun, kRunPerBucket };
+constexpr int kBuckets = 3;  // and the padding bucket
 
 struct Case {
   int size, heads, rounds, chunk, before, after;
@@ -13,6 +24,8 @@ struct Case {
   bool causal, shared, mask, head_mask, dropout;
   int gradient_type = RF_BF16;
   int slots_multiple = 0;  // of the slots where it is not the chunk
+  Selection selection = kRing;
+  bool distinct = false;  // not of a ring
 };
 
 inline std::string name(const Case& c) {
@@ -22,7 +35,9 @@ inline std::string name(const Case& c) {
   for (const int length : c.lengths) text += std::to_string(length) + ",";
   return text + (c.causal ? " causal" : "") + (c.shared ? " shared" : "") + (c.mask ? " mask" : "") +
          (c.head_mask ? " head mask" : "") + (c.dropout ? " dropout" : "") +
-         (c.gradient_type == RF_F32 ? " float" : "");
+         (c.gradient_type == RF_F32 ? " float" : "") +
+         (c.selection == kOneRun ? " one run" : c.selection == kRunPerBucket ? " run per bucket" : "") +
+         (c.distinct ? " distinct" : "");
 }
 
 inline const Dropout kDropout = {77, 3, 5 * 256 + 1, 0x40000000u, 1.0f / 0.75f, 0};
@@ -38,6 +53,12 @@ struct Problem {
   int batch, stride, width;
   std::vector<float> q, k, v, d_out, head_mask;
   std::vector<int32_t> order, sequences, mask;
+  int64_t run_places = 0;  // of a round of `order` where it is laid out in runs
+
+  int64_t entries() const {
+    return run_places == 0 ? stride : static_cast<int64_t>(layout().entries());
+  }
+  RunLayout layout() const { return {stride, c.chunk, run_places, c.selection == kRunPerBucket, c.distinct}; }
 
   size_t at(int b, int t, int h, int e) const {
     return static_cast<size_t>(((b * stride) + t) * width + h * c.size + e);
@@ -54,20 +75,34 @@ struct Problem {
     const int per_round = whole ? length : slots;
     const int chunks = rounds * per_round / chunk;
     const int window = whole ? 1 : 1 + c.before + c.after;
+    const bool runs = run_places != 0 && !whole;
+    auto entry = [&](int round, int64_t i) {
+      return order[static_cast<size_t>(((int64_t{b} * c.heads + h) * c.rounds + round) * entries() + i)];
+    };
     auto token = [&](int place) {
       const int i = place % per_round;
-      if (i >= length) return -1;
-      if (whole || !c.shared) return i;
-      return static_cast<int>(order[static_cast<size_t>(
-          ((b * c.heads + h) * c.rounds + place / per_round) * stride + i)]);
+      if (!runs && i >= length) return -1;
+      return whole || !c.shared ? i : static_cast<int>(entry(place / per_round, i));
+    };
+    auto run = [&](int in_all) {
+      return entry(in_all * chunk / per_round, run_places + in_all % (per_round / chunk));
+    };
+    // The chunk that stands at a distance, -1 where it is not seen.
+    auto seen_chunk = [&](int own, int distance) {
+      const int other = own + distance;
+      if (!runs) return (other % chunks + chunks) % chunks;
+      const bool same_round = other >= 0 && other < chunks && other * chunk / per_round == own * chunk / per_round;
+      return same_round && run(own) == run(other) ? other : -1;
     };
     std::vector<Pair> all;
+    std::set<std::pair<int, int>> met;
     for (int place = 0; place < chunks * chunk; ++place) {
       const int query = token(place);
       for (int w = 0; query >= 0 && w < window; ++w) {
-        const int other = ((place / chunk - (whole ? 0 : c.before) + w) % chunks + chunks) % chunks;
-        for (int i = 0; i < chunk; ++i) {
+        const int other = seen_chunk(place / chunk, w - (whole ? 0 : c.before));
+        for (int i = 0; other >= 0 && i < chunk; ++i) {
           const int key = token(other * chunk + i);
+          if (key >= 0 && c.distinct && !met.insert({query, key}).second) continue;
           if (key < 0 || (c.mask && mask[static_cast<size_t>(b * stride + key)] == 0)) continue;
           if ((c.causal && key > query) || (c.shared && key == query)) continue;
           const int64_t in_rounds = (int64_t{b} * c.heads + h) * c.rounds + place / per_round;
@@ -99,12 +134,29 @@ inline Problem make(const Case& c) {
     const int multiple = c.slots_multiple == 0 ? c.chunk : c.slots_multiple;
     p.sequences.push_back(length <= c.chunk ? length : (length + multiple - 1) / multiple * multiple);
   }
+  const auto slots = p.sequences.begin() + p.batch;
+  if (c.selection == kOneRun) {
+    p.run_places = *std::max_element(slots, p.sequences.end());
+    p.run_places = (std::max<int64_t>(p.run_places, p.stride) + c.chunk - 1) / c.chunk * c.chunk;
+  } else if (c.selection == kRunPerBucket) {
+    p.run_places = bucket_places(p.stride, kBuckets, c.chunk);
+    std::fill(slots, p.sequences.end(), static_cast<int32_t>(p.run_places));
+  }
   for (int i = 0; i < p.batch * p.stride; ++i) p.mask.push_back(random.below(4) == 0 ? 0 : 1);
   for (int s = 0; s < p.batch * c.heads * c.rounds; ++s) {
     const int length = c.lengths[static_cast<size_t>(s / (c.heads * c.rounds))];
     std::vector<int32_t> order;
-    for (int t = 0; t < length; ++t) order.insert(order.begin() + random.below(t + 1), t);
-    for (int t = length; t < p.stride; ++t) order.push_back(t);
+    if (c.selection == kRunPerBucket) {
+      std::vector<int32_t> buckets, sorted(static_cast<size_t>(length));
+      // Half of the tokens share a bucket, which has several chunks then.
+      for (int t = 0; t < length; ++t) buckets.push_back(std::max(0, random.below(2 * kBuckets + 2) - kBuckets - 1));
+      std::iota(sorted.begin(), sorted.end(), 0);
+      order = lay_out(p.layout(), sorted, buckets);
+    } else {
+      for (int t = 0; t < length; ++t) order.insert(order.begin() + random.below(t + 1), t);
+      if (c.selection == kOneRun) order = lay_out(p.layout(), order, {});
+    }
+    for (int t = length; c.selection == kRing && t < p.stride; ++t) order.push_back(t);
     p.order.insert(p.order.end(), order.begin(), order.end());
   }
   return p;

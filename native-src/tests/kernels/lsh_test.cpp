@@ -1,8 +1,9 @@
-// rf_lsh_hash against scalar code and rf_lsh_sort against std::stable_sort, with ==.
+// rf_lsh_hash against scalar code, rf_lsh_sort against std::stable_sort and rf_lsh_runs against its definition, with ==.
 #include <algorithm>
 #include <numeric>
 
 #include "harness.h"
+#include "run_layout.h"
 
 namespace {
 
@@ -177,6 +178,42 @@ void sort(Device& device, int64_t segments, int64_t length, int64_t buckets, boo
             " buckets=" + std::to_string(buckets));
 }
 
+// Two sequences of `heads` segments each, the second of half the length.
+void runs(Device& device, int heads, int length, int buckets, int chunk, bool by_bucket, bool distinct) {
+  Random random(static_cast<uint64_t>(length * 3 + chunk));
+  const RunLayout layout = {length, chunk,
+                            by_bucket ? bucket_places(length, buckets, chunk) : (length + chunk - 1) / chunk * chunk,
+                            by_bucket, distinct};
+  const std::vector<int32_t> lengths = {length, (length + 1) / 2};
+  std::vector<int32_t> all, order, expected;
+  for (int s = 0; s < 2 * heads; ++s) {
+    std::vector<int32_t> own, sorted(static_cast<size_t>(lengths[static_cast<size_t>(s / heads)]));
+    // Every second one in a few buckets, which have several chunks then.
+    for (int t = 0; t < length; ++t) own.push_back(random.below(t % 2 == 0 ? buckets + 1 : std::min(buckets, 3)));
+    std::iota(sorted.begin(), sorted.end(), 0);
+    std::stable_sort(sorted.begin(), sorted.end(), [&](int32_t a, int32_t b) {
+      return own[static_cast<size_t>(a)] < own[static_cast<size_t>(b)];
+    });
+    const std::vector<int32_t> entries = lay_out(layout, sorted, own);
+    expected.insert(expected.end(), entries.begin(), entries.end());
+    // What stands behind a sequence is not read.
+    sorted.resize(static_cast<size_t>(length), INT32_MAX);
+    all.insert(all.end(), own.begin(), own.end());
+    order.insert(order.end(), sorted.begin(), sorted.end());
+  }
+  Matrix runs_on(device, RF_I32, 1, static_cast<int64_t>(expected.size()));
+  Matrix order_on(device, RF_I32, 2 * heads, length), buckets_on(device, RF_I32, 2 * heads, length);
+  Matrix lengths_on(device, RF_I32, 1, 2);
+  order_on.put(order), buckets_on.put(all), lengths_on.put(lengths);
+  runs_on.put(std::vector<int32_t>(expected.size(), 77));
+  ok(rf_lsh_runs(device.context, runs_on.ints(), order_on.ints(), buckets_on.ints(), 2 * heads, length,
+                 lengths_on.ints(), heads, chunk, layout.places, by_bucket, distinct),
+     "rf_lsh_runs");
+  same(runs_on.get_ints(), expected,
+       "runs T=" + std::to_string(length) + " buckets=" + std::to_string(buckets) + " C=" + std::to_string(chunk) +
+           (by_bucket ? " by bucket" : "") + (distinct ? " distinct" : ""));
+}
+
 }  // namespace
 
 int main() {
@@ -189,6 +226,7 @@ int main() {
     if (small()) {
       sort(device, 1, 300, 16, true);
       sort(device, 1, 100, 3000, false);
+      runs(device, 1, 300, 7, 16, true, true);
     } else {
       sort(device, 3, 1, 1, false);
       sort(device, 2, 33, 2, true);
@@ -198,6 +236,13 @@ int main() {
       sort(device, 1, 9000, 200, true);
       sort(device, 1, 5000, 100000, false);
       sort(device, 1, 2000, (int64_t{1} << 31) - 2, true);
+      runs(device, 1, 1, 2, 4, true, true);
+      runs(device, 3, 700, 20, 1, true, false);
+      runs(device, 1, 2048, 3, 64, true, true);
+      runs(device, 2, 4500, 1000, 5, true, true);
+      runs(device, 1, 2500, 4096, 64, true, false);
+      runs(device, 2, 97, 9, 20, false, true);
+      runs(device, 1, 2100, 5, 64, false, true);
     }
   }
   return finish("lsh");

@@ -304,14 +304,50 @@ public final class KernelArguments {
 
   /** Checks the order of an LSH attention; none is needed where all sequences are short. */
   public static void attentionOrder(String op, Tensor order, AttentionSpec spec, HashSpec hash) {
+    if (hash.usesRuns()) {
+      places(op, spec, hash);
+    }
     if (!spec.allShort() || order != null) {
-      Arguments.flat(
-          op,
-          "order",
-          order,
-          DType.I32,
-          "[B, H, R, T]",
-          spec.sequences().rows() * spec.heads() * hash.rounds());
+      long segments = (long) spec.sequences().batch() * spec.heads() * hash.rounds();
+      int entries =
+          hash.usesRuns() ? RunLayout.of(spec, hash).entries() : spec.sequences().stride();
+      String letters = hash.usesRuns() ? "[B, H, R, E]" : "[B, H, R, T]";
+      Arguments.flat(op, "order", order, DType.I32, letters, segments * entries);
+    }
+  }
+
+  /** Checks {@link Kernels#lshRuns}, but for the numbers. */
+  public static void lshRuns(
+      Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    String op = "lshRuns";
+    if (!hash.usesRuns()) {
+      throw new IllegalArgumentException(
+          op + ": attention by a plain " + hash.selection() + " selection reads the order itself");
+    }
+    places(op, spec, hash);
+    Sequences sequences = spec.sequences();
+    long segments = (long) sequences.batch() * spec.heads() * hash.rounds();
+    String letters = "[B, H, R, T]";
+    Arguments.flat(op, "order", order, DType.I32, letters, segments * sequences.stride());
+    Arguments.flat(op, "buckets", buckets, DType.I32, letters, segments * sequences.stride());
+    int entries = RunLayout.of(spec, hash).entries();
+    Arguments.flat(op, "runs", runs, DType.I32, "[B, H, R, E]", segments * entries);
+  }
+
+  private static void places(String op, AttentionSpec spec, HashSpec hash) {
+    Sequences sequences = spec.sequences();
+    Sequences expected = hash.places(sequences, spec.chunkLength());
+    for (int b = 0; b < sequences.batch(); b++) {
+      if (sequences.slots(b) != expected.slots(b)) {
+        throw new IllegalArgumentException(
+            op
+                + ": sequences must have the "
+                + expected.slots(b)
+                + " places of HashSpec.places for "
+                + hash.selection()
+                + " selection, got "
+                + sequences.slots(b));
+      }
     }
   }
 

@@ -228,6 +228,18 @@ public interface Kernels {
   void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash);
 
   /**
+   * Lays sorted positions out in runs of chunks, where {@link HashSpec#usesRuns}: those of a bucket
+   * each with {@link LshSelection#CAUSAL}, all of a sequence in one run otherwise.
+   *
+   * @param runs I32 [B, H, R, E], see {@link RunLayout}
+   * @param order I32 [B, H, R, T] from {@link #lshSort} of the buckets
+   * @param buckets I32 [B, H, R, T], those that were sorted
+   * @param spec chunks and sequences, with the places of {@link HashSpec#places}
+   * @param hash rounds, buckets and selection
+   */
+  void lshRuns(Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash);
+
+  /**
    * Shared-QK attention over tokens sorted by bucket, all rounds combined as one softmax
    * (ReformerLSHSelfAttention). Keys are unit vectors, a token attends to itself only where nothing
    * else is left. Rows behind a sequence get zeros.
@@ -237,13 +249,14 @@ public interface Kernels {
    *     was left
    * @param queryKeys [N, H*K]
    * @param values [N, H*K]
-   * @param order I32 [B, H, R, T] from {@link #lshSort}; not read for short sequences, null where
-   *     all are. The first length entries of a segment count and list every position of the
-   *     sequence once; what lies behind them is not read
+   * @param order I32 [B, H, R, T] from {@link #lshSort}, or [B, H, R, E] from {@link #lshRuns}
+   *     where the hash uses runs; not read for short sequences, null where all are. The first
+   *     length entries of a sorted segment count and list every position of the sequence once; what
+   *     lies behind them is not read
    * @param keyMask I32 [B, T], 0 = masked, or null
    * @param headMask [H], factors on the heads' outputs, or null
-   * @param spec chunks and masks
-   * @param hash rounds and factors
+   * @param spec chunks and masks, with the places of {@link HashSpec#places}
+   * @param hash rounds, factors and selection
    */
   void lshAttention(
       Tensor out,
@@ -266,11 +279,11 @@ public interface Kernels {
    * @param lse [B, H, T], the forward result
    * @param queryKeys [N, H*K]
    * @param values [N, H*K]
-   * @param order I32 [B, H, R, T], that of the forward pass
+   * @param order that of the forward pass
    * @param keyMask I32 [B, T] or null
    * @param headMask [H] or null
-   * @param spec chunks and masks
-   * @param hash rounds and factors
+   * @param spec chunks and masks, with the places of {@link HashSpec#places}
+   * @param hash rounds, factors and selection
    */
   void lshAttentionBackward(
       Tensor dQueryKeys,

@@ -66,6 +66,17 @@ public final class Sequences {
     return of(length, lengths, lengths);
   }
 
+  /**
+   * Returns the same sequences with other places.
+   *
+   * @param places of each, at least the largest length
+   */
+  public Sequences withSlots(int places) {
+    int[] all = new int[batch];
+    Arrays.fill(all, places);
+    return of(stride, lengths, all);
+  }
+
   /** Returns B. */
   public int batch() {
     return batch;

@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.Dialect;
 import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ResidualArithmetic;
@@ -81,7 +83,9 @@ final class ModelOptions {
   @Option(
       names = "--buckets",
       paramLabel = "N",
-      description = "Hash buckets, an even number (default: two per chunk of the context).")
+      description =
+          "Hash buckets, an even number (default: two per chunk of the context; with --selection"
+              + " causal one per two chunks).")
   private Integer buckets;
 
   @Option(
@@ -100,6 +104,29 @@ final class ModelOptions {
               + " columns; or float, as in Hugging Face (default: ${DEFAULT-VALUE}; a config.json"
               + " that does not say it means float).")
   private String lshHashing;
+
+  @Option(
+      names = "--selection",
+      paramLabel = "KIND",
+      defaultValue = "sorted",
+      description =
+          "Which hashed tokens LSH layers see: sorted, as in Hugging Face, where later tokens decide"
+              + " which earlier ones a token sees; or causal: the past alone decides"
+              + " (default: ${DEFAULT-VALUE}).")
+  private String selection;
+
+  @Option(
+      names = "--chunks-before",
+      paramLabel = "N",
+      description =
+          "Chunks that an LSH layer sees before the own one (default: 1, with --selection causal"
+              + " 2).")
+  private Integer chunksBefore;
+
+  @Option(
+      names = "--distinct-keys",
+      description = "Count a key that a token meets in several hash rounds once.")
+  private boolean distinctKeys;
 
   @Option(
       names = "--dropout",
@@ -155,7 +182,8 @@ final class ModelOptions {
     // for every position, and the offset within a chunk is what local layers need.
     boolean axial = context > localChunk && context % localChunk == 0;
     int columns = axial ? localChunk : context;
-    int evenBuckets = 2 * Math.max(1, context / chunk);
+    boolean causal = lshSelection() == LshSelection.CAUSAL;
+    int evenBuckets = 2 * Math.max(1, causal ? context / chunk / 4 : context / chunk);
     return ReformerConfig.builder()
         .architectures(List.of("ReformerModelWithLMHead"))
         .attnLayers(pattern())
@@ -175,12 +203,19 @@ final class ModelOptions {
         .lshAttnChunkLength(chunk)
         .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
         .numHashes(hashes)
+        .lshSelection(lshSelection())
+        .lshNumChunksBefore(chunksBefore == null ? causal ? 2 : 1 : chunksBefore)
+        .lshDistinctKeys(distinctKeys)
         .lshHashing(LshHashing.fromConfigName(lshHashing))
         .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .hiddenDropoutProb(dropout)
         .localAttentionProbsDropoutProb(dropout)
         .lshAttentionProbsDropoutProb(0)
         .build();
+  }
+
+  private LshSelection lshSelection() {
+    return Dialect.fromConfigName(LshSelection.class, selection);
   }
 
   private List<AttentionKind> pattern() {

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.MemoryPolicy;
@@ -43,6 +44,8 @@ class OptionsTest {
     assertEquals(32, config.attentionHeadSize());
     assertEquals(LshHashing.INTEGER, config.lshHashing());
     assertEquals(ResidualArithmetic.FLOAT, config.residualArithmetic());
+    assertEquals(LshSelection.SORTED, config.lshSelection());
+    assertEquals(1, config.lshNumChunksBefore());
   }
 
   @Test
@@ -73,6 +76,18 @@ class OptionsTest {
     assertEquals(3, config.numHashes());
     assertEquals(0.25, config.hiddenDropoutProb());
     assertEquals(64, config.maxPositions());
+  }
+
+  /** Buckets of two chunks on average, and a window that holds them. */
+  @Test
+  void causalSelectionHasDefaultsOfItsOwn() {
+    ReformerConfig config = config("--selection=causal", "--chunk=16", "--distinct-keys");
+    assertEquals(LshSelection.CAUSAL, config.lshSelection());
+    assertTrue(config.lshDistinctKeys());
+    assertEquals(List.of(8), config.numBuckets());
+    assertEquals(2, config.lshNumChunksBefore());
+    assertEquals(256, config.reach());
+    assertEquals(3, config("--selection=causal", "--chunks-before=3").lshNumChunksBefore());
   }
 
   @Test

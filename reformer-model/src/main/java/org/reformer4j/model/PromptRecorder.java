@@ -91,7 +91,6 @@ final class PromptRecorder implements Trace {
   /** A short prompt chooses no number of buckets; the text may become as long as it can. */
   private HashSpec unhashed() {
     int longest = Passes.paddedLength(config, config.maxPositions());
-    return new HashSpec(
-        options.numHashes().orElse(config.numHashes()), config.bucketFactors(longest));
+    return config.hash(options.numHashes().orElse(config.numHashes()), longest);
   }
 }

@@ -11,6 +11,8 @@ import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 
 /**
  * All that defines a Reformer besides its weights: the fields of Hugging Face's ReformerConfig with
@@ -57,6 +59,8 @@ import org.reformer4j.api.Activation;
  * @param useCache whether generation caches by default
  * @param vocabSize V
  * @param lshHashing in what numbers LSH layers hash
+ * @param lshSelection which hashed tokens share a chunk
+ * @param lshDistinctKeys whether a key that a query meets in several hash rounds counts once
  * @param residualArithmetic in what numbers the residual streams add up
  * @param dialect in what LSH attention may differ from Hugging Face's
  * @param extra other fields of {@code config.json} as JSON text, kept to be written back
@@ -100,6 +104,8 @@ public record ReformerConfig(
     boolean useCache,
     int vocabSize,
     LshHashing lshHashing,
+    LshSelection lshSelection,
+    boolean lshDistinctKeys,
     ResidualArithmetic residualArithmetic,
     Dialect dialect,
     Map<String, String> extra) {
@@ -123,6 +129,7 @@ public record ReformerConfig(
     Objects.requireNonNull(classifierDropout, "classifierDropout");
     Objects.requireNonNull(dialect, "dialect");
     Objects.requireNonNull(lshHashing, "lshHashing");
+    Objects.requireNonNull(lshSelection, "lshSelection");
     Objects.requireNonNull(residualArithmetic, "residualArithmetic");
     Objects.requireNonNull(hashSeed, "hashSeed");
     Objects.requireNonNull(hiddenAct, "hiddenAct");
@@ -267,7 +274,8 @@ public record ReformerConfig(
   /**
    * Returns the factors of the number of buckets: those set, or else those of the dialect's rule;
    * by Hugging Face's, a power of two of about two buckets per chunk, in two factors where it is
-   * large.
+   * large. Causal selection takes a power of two of at most one bucket per two chunks of the
+   * longest sequence, whatever the length: otherwise a longer text would hash otherwise.
    *
    * @param paddedLength T, the length with its padding; less than an LSH chunk counts as one chunk
    * @throws IllegalArgumentException if the length is not positive
@@ -283,7 +291,33 @@ public record ReformerConfig(
         2L
             * Math.max(
                 (int) Math.sqrt(maxPositionEmbeddings / lshAttnChunkLength), lshAttnChunkLength);
+    if (lshSelection == LshSelection.CAUSAL) {
+      int chunks = maxPositions() / lshAttnChunkLength;
+      return Dialect.HUGGING_FACE.bucketFactors(Math.max(1, chunks / 4), limit);
+    }
     return dialect.bucketFactors(Math.max(1, paddedLength / lshAttnChunkLength), limit);
+  }
+
+  /**
+   * Returns how LSH layers hash.
+   *
+   * @param rounds R
+   * @param paddedLength as {@link #bucketFactors} takes it
+   */
+  public HashSpec hash(int rounds, int paddedLength) {
+    return new HashSpec(rounds, bucketFactors(paddedLength), lshSelection, lshDistinctKeys);
+  }
+
+  /**
+   * Returns how far LSH layers of causal selection reach: a query sees so many tokens back in a
+   * bucket of average size, the buckets times the tokens of the chunks before the own one. What
+   * lies further back no layer can find, and training cannot mend that. {@link Long#MAX_VALUE} for
+   * other models, whose chunks span buckets.
+   */
+  public long reach() {
+    return lshSelection == LshSelection.CAUSAL && attnLayers.contains(AttentionKind.LSH)
+        ? (long) hash(1, maxPositions()).buckets() * lshAttnChunkLength * lshNumChunksBefore
+        : Long.MAX_VALUE;
   }
 
   private static long paddingMultiple(

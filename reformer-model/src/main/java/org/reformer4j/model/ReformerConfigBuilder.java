@@ -8,6 +8,7 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.LshSelection;
 
 /**
  * Makes a {@link ReformerConfig}; each setter sets the field of its name, whose meaning and range
@@ -61,6 +62,8 @@ public final class ReformerConfigBuilder {
   private boolean useCache = true;
   private int vocabSize = 320;
   private LshHashing lshHashing = LshHashing.FLOAT;
+  private LshSelection lshSelection = LshSelection.SORTED;
+  private boolean lshDistinctKeys;
   private ResidualArithmetic residualArithmetic = ResidualArithmetic.FLOAT;
   private Dialect dialect = Dialect.HUGGING_FACE;
   private Map<String, String> extra = Map.of();
@@ -106,6 +109,8 @@ public final class ReformerConfigBuilder {
     useCache = config.useCache();
     vocabSize = config.vocabSize();
     lshHashing = config.lshHashing();
+    lshSelection = config.lshSelection();
+    lshDistinctKeys = config.lshDistinctKeys();
     residualArithmetic = config.residualArithmetic();
     dialect = config.dialect();
     extra = config.extra();
@@ -345,6 +350,16 @@ public final class ReformerConfigBuilder {
     return this;
   }
 
+  public ReformerConfigBuilder lshSelection(LshSelection lshSelection) {
+    this.lshSelection = lshSelection;
+    return this;
+  }
+
+  public ReformerConfigBuilder lshDistinctKeys(boolean lshDistinctKeys) {
+    this.lshDistinctKeys = lshDistinctKeys;
+    return this;
+  }
+
   public ReformerConfigBuilder residualArithmetic(ResidualArithmetic residualArithmetic) {
     this.residualArithmetic = residualArithmetic;
     return this;
@@ -412,6 +427,8 @@ public final class ReformerConfigBuilder {
         useCache,
         vocabSize,
         lshHashing,
+        lshSelection,
+        lshDistinctKeys,
         residualArithmetic,
         dialect,
         extra);

@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 5;
+  static final int ABI_VERSION = 6;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -365,8 +365,22 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long segmentsPerSequence,
       @Cast("void*") long workspace);
 
+  public native int rf_lsh_runs(
+      @Cast("rf_context*") long context,
+      @Cast("int32_t*") long runs,
+      @Cast("const int32_t*") long order,
+      @Cast("const int32_t*") long buckets,
+      @Cast("int64_t") long segments,
+      @Cast("int64_t") long length,
+      @Cast("const int32_t*") long lengths,
+      @Cast("int64_t") long segmentsPerSequence,
+      int chunk,
+      @Cast("int64_t") long places,
+      int byBucket,
+      int distinct);
+
   public native int rf_attention_fast(
-      int inputType, int headSize, int chunk, @Cast("int64_t") long alignment);
+      int inputType, int headSize, int chunk, int distinct, @Cast("int64_t") long alignment);
 
   public native @Cast("int64_t") long rf_attention_workspace(
       int batch, int stride, int heads, int headSize, int rounds, int headsPerGroup, int fast);
@@ -385,6 +399,8 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long valuesStride,
       int inputType,
       @Cast("const int32_t*") long order,
+      @Cast("int64_t") long runPlaces,
+      int distinct,
       @Cast("const int32_t*") long sequences,
       @Cast("const int32_t*") long keyMask,
       @Cast("const float*") long headMask,
@@ -440,6 +456,8 @@ public final class KernelLibrary extends Pointer {
       @Cast("int64_t") long valuesStride,
       int inputType,
       @Cast("const int32_t*") long order,
+      @Cast("int64_t") long runPlaces,
+      int distinct,
       @Cast("const int32_t*") long sequences,
       @Cast("const int32_t*") long keyMask,
       @Cast("const float*") long headMask,

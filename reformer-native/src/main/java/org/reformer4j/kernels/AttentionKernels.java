@@ -6,6 +6,7 @@ import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
@@ -69,6 +70,15 @@ final class AttentionKernels {
       return shared() ? hash.rounds() : 1;
     }
 
+    /** Places of a round that is laid out in runs, 0 where it is not. */
+    long runPlaces() {
+      return shared() && hash.usesRuns() ? RunLayout.of(spec, hash).places() : 0;
+    }
+
+    int distinct() {
+      return shared() && hash.distinct() ? 1 : 0;
+    }
+
     /** Most tiles of a sequence. */
     long tiles() {
       long most = 0;
@@ -122,6 +132,8 @@ final class AttentionKernels {
                 v.stride(),
                 q.type(),
                 order,
+                in.runPlaces(),
+                in.distinct(),
                 table,
                 keyMask,
                 headMask,
@@ -215,6 +227,8 @@ final class AttentionKernels {
                 v.stride(),
                 q.type(),
                 order,
+                in.runPlaces(),
+                in.distinct(),
                 table,
                 keyMask,
                 headMask,
@@ -248,7 +262,7 @@ final class AttentionKernels {
   boolean fast(AttentionSpec spec, DType type) {
     return device
             .kernels()
-            .rf_attention_fast(ElementTypes.code(type), spec.headSize(), spec.chunkLength(), 0)
+            .rf_attention_fast(ElementTypes.code(type), spec.headSize(), spec.chunkLength(), 0, 0)
         != 0;
   }
 
@@ -262,7 +276,11 @@ final class AttentionKernels {
     return device
         .kernels()
         .rf_attention_fast(
-            ElementTypes.code(in.queries()), spec.headSize(), spec.chunkLength(), alignment);
+            ElementTypes.code(in.queries()),
+            spec.headSize(),
+            spec.chunkLength(),
+            in.distinct(),
+            alignment);
   }
 
   /**

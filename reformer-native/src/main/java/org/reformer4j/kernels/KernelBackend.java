@@ -442,6 +442,12 @@ final class KernelBackend implements Backend {
   }
 
   @Override
+  public void lshRuns(
+      Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    exclusive("lshRuns", () -> lsh.lshRuns(runs, order, buckets, spec, hash));
+  }
+
+  @Override
   public void crossEntropy(
       Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
     exclusive(

@@ -3,6 +3,8 @@ package org.reformer4j.kernels;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.LshSelection;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
@@ -81,5 +83,30 @@ final class LshKernels {
                 lengths,
                 segments / all.batch(),
                 workspace));
+  }
+
+  void lshRuns(Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    String op = "lshRuns";
+    KernelArguments.lshRuns(runs, order, buckets, spec, hash);
+    Sequences all = spec.sequences();
+    int perSequence = spec.heads() * hash.rounds();
+    RunLayout layout = RunLayout.of(spec, hash);
+    int status =
+        device
+            .kernels()
+            .rf_lsh_runs(
+                device.context(),
+                memory.address(runs),
+                memory.address(order),
+                memory.address(buckets),
+                (long) all.batch() * perSequence,
+                all.stride(),
+                sequences.lengths(op, all),
+                perSequence,
+                layout.chunkLength(),
+                layout.places(),
+                hash.selection() == LshSelection.CAUSAL ? 1 : 0,
+                hash.distinct() ? 1 : 0);
+    device.check(op, buckets, status);
   }
 }

@@ -1,41 +1,72 @@
 package org.reformer4j.kernels;
 
 import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import org.reformer4j.api.Sequences;
 
-/** Lengths and slots of a batch's sequences on the device: [2, B], the lengths first. */
+/**
+ * Lengths and slots of a batch's sequences on the device: [2, B], the lengths first. An upload may
+ * wait, but all layers of a batch that see the same places share one.
+ */
 final class SequenceTable {
+  /** Local layers and LSH layers of one model may see different places. */
+  private static final int KEPT = 4;
+
+  /** Contents of a table. */
+  private record Table(int[] values) {
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof Table table && Arrays.equals(values, table.values);
+    }
+
+    @Override
+    public int hashCode() {
+      return Arrays.hashCode(values);
+    }
+  }
+
   private final Device device;
   private final Transfers transfers;
 
-  /** What is on the device, null for nothing. */
-  private int[] uploaded;
-
-  private long address;
+  /** Addresses of what is on the device, the latest use last. */
+  private final Map<Table, Long> uploaded = new LinkedHashMap<>(KEPT, 0.75f, true);
 
   SequenceTable(Device device, Transfers transfers) {
     this.device = device;
     this.transfers = transfers;
   }
 
-  /** Returns the address of the table; an upload waits, but all layers of a batch share one. */
+  /** Returns the address of the table. */
   long address(String op, Sequences sequences) {
     int batch = sequences.batch();
-    int[] table = new int[2 * batch];
+    int[] values = new int[2 * batch];
     for (int b = 0; b < batch; b++) {
-      table[b] = sequences.length(b);
-      table[batch + b] = sequences.slots(b);
+      values[b] = sequences.length(b);
+      values[batch + b] = sequences.slots(b);
     }
-    if (!Arrays.equals(table, uploaded)) {
-      close();
-      long[] allocated = new long[1];
-      long bytes = (long) table.length * Integer.BYTES;
-      device.check(op, "", device.kernels().rf_allocate(device.context(), bytes, allocated));
-      address = allocated[0];
-      transfers.upload(op, address, table);
-      uploaded = table;
+    Table table = new Table(values);
+    Long known = uploaded.get(table);
+    if (known != null) {
+      return known;
     }
-    return address;
+    if (uploaded.size() == KEPT) {
+      free(uploaded.remove(uploaded.keySet().iterator().next()));
+    }
+    long[] allocated = new long[1];
+    long bytes = (long) values.length * Integer.BYTES;
+    device.check(op, "", device.kernels().rf_allocate(device.context(), bytes, allocated));
+    boolean filled = false;
+    try {
+      transfers.upload(op, allocated[0], values);
+      filled = true;
+    } finally {
+      if (!filled) {
+        free(allocated[0]);
+      }
+    }
+    uploaded.put(table, allocated[0]);
+    return allocated[0];
   }
 
   /** Returns the address of the lengths, 0 where every sequence fills its rows. */
@@ -49,10 +80,13 @@ final class SequenceTable {
   }
 
   void close() {
-    if (address != 0 && device.alive()) {
+    uploaded.values().forEach(this::free);
+    uploaded.clear();
+  }
+
+  private void free(long address) {
+    if (device.alive()) {
       device.note("close", device.kernels().rf_free(device.context(), address));
     }
-    address = 0;
-    uploaded = null;
   }
 }

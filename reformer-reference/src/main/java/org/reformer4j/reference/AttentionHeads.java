@@ -162,9 +162,10 @@ final class AttentionHeads {
 
   /** Attention of a sequence as one chunk. */
   static ChunkedAttention whole(AttentionSpec spec, KeyRule rule, int rounds, int b) {
-    int[] places = new int[spec.sequences().length(b)];
-    Arrays.setAll(places, i -> i);
-    return new ChunkedAttention(spec, rule, places, places.length, rounds, true);
+    int[] positions = new int[spec.sequences().length(b)];
+    Arrays.setAll(positions, i -> i);
+    Places places = Places.ring(positions, positions.length, positions.length, 0, 0);
+    return new ChunkedAttention(spec, rule, places, rounds);
   }
 
   private static Head head(

@@ -8,11 +8,12 @@ import org.reformer4j.api.Dropout;
  * Attention of one head of one sequence over a list of places cut into chunks. LSH attention gives
  * the places of all rounds one after the other, sorted by bucket; local attention the identity.
  *
- * <p>Chunk c sees chunks c-before .. c+after, cyclically. Of a query's window count the keys that
- * are real, not masked, not later (causal), and not the query itself (shared QK). All windows of a
- * query, over all rounds, form one softmax over the multiset of their keys: softmax per window,
- * then windows combined by their log-sum-exp, which never meets the mask constants of other
- * implementations because masked keys are left out.
+ * <p>Chunk c sees chunks c-before .. c+after, cyclically or within its run. Of a query's window
+ * count the keys that are real, not masked, not later (causal), not the query itself (shared QK),
+ * and, where keys are distinct, not met in an earlier round. All windows of a query, over all
+ * rounds, form one softmax over the multiset of their keys: softmax per window, then windows
+ * combined by their log-sum-exp, which never meets the mask constants of other implementations
+ * because masked keys are left out.
  */
 final class ChunkedAttention {
   private static final double NOTHING = Double.NEGATIVE_INFINITY;
@@ -39,13 +40,11 @@ final class ChunkedAttention {
   }
 
   private final AttentionSpec spec;
-  private final int[] places;
+  private final Places places;
   private final int rounds;
-  private final int placesPerRound;
   private final KeyRule rule;
   private final int chunk;
   private final int chunks;
-  private final int before;
   private final int windowChunks;
   private final int size;
 
@@ -68,29 +67,19 @@ final class ChunkedAttention {
   /**
    * Prepares attention over a list of places.
    *
-   * @param spec chunks and masks
+   * @param spec masks
    * @param rule how keys come from rows
-   * @param places token position per place, -1 for an empty place; all rounds in a row
-   * @param placesPerRound places of one round
+   * @param places which tokens see each other
    * @param rounds R, for the numbering of dropout only
-   * @param whole whether one chunk holds everything (short sequences)
    */
-  ChunkedAttention(
-      AttentionSpec spec,
-      KeyRule rule,
-      int[] places,
-      int placesPerRound,
-      int rounds,
-      boolean whole) {
+  ChunkedAttention(AttentionSpec spec, KeyRule rule, Places places, int rounds) {
     this.spec = spec;
     this.rule = rule;
     this.places = places;
-    this.placesPerRound = placesPerRound;
     this.rounds = rounds;
-    this.chunk = whole ? places.length : spec.chunkLength();
-    this.chunks = places.length / chunk;
-    this.before = whole ? 0 : spec.chunksBefore();
-    this.windowChunks = whole ? 1 : 1 + spec.chunksBefore() + spec.chunksAfter();
+    this.chunk = places.chunkLength();
+    this.chunks = places.chunks();
+    this.windowChunks = places.windowChunks();
     this.size = spec.headSize();
     int window = chunk * windowChunks;
     queryPosition = new int[chunk];
@@ -140,14 +129,18 @@ final class ChunkedAttention {
   /** out = weighted mean of what earlier windows gave and what this one gives. */
   private void merge(
       Head head, FloatRows out, double[] lse, int position, float[] result, double windowLse) {
-    double total = Exp.logAdd(lse[position], windowLse);
-    float old = (float) Math.exp(lse[position] - total);
+    lse[position] = merge(out.data, head.at(out, position), lse[position], result, windowLse, size);
+  }
+
+  /** The same of a row that starts at an index; returns the log-sum-exp of both. */
+  static double merge(float[] out, int at, double lse, float[] result, double windowLse, int size) {
+    double total = Exp.logAdd(lse, windowLse);
+    float old = (float) Math.exp(lse - total);
     float fresh = (float) Math.exp(windowLse - total);
-    int at = head.at(out, position);
     for (int d = 0; d < size; d++) {
-      out.data[at + d] = out.data[at + d] * old + result[d] * fresh;
+      out[at + d] = out[at + d] * old + result[d] * fresh;
     }
-    lse[position] = total;
+    return total;
   }
 
   /**
@@ -245,7 +238,7 @@ final class ChunkedAttention {
   private void load(Head head, int c) {
     queryCount = 0;
     for (int i = 0; i < chunk; i++) {
-      int position = places[c * chunk + i];
+      int position = places.position(c * chunk + i);
       if (position >= 0) {
         queryPosition[queryCount] = position;
         queryPlace[queryCount] = c * chunk + i;
@@ -256,9 +249,9 @@ final class ChunkedAttention {
     }
     keyCount = 0;
     for (int w = 0; w < windowChunks; w++) {
-      int other = Math.floorMod(c - before + w, chunks);
-      for (int i = 0; i < chunk; i++) {
-        int position = places[other * chunk + i];
+      int other = places.inWindow(c, w);
+      for (int i = 0; other >= 0 && i < chunk; i++) {
+        int position = places.position(other * chunk + i);
         if (position >= 0 && !head.masked(position)) {
           keyPosition[keyCount] = position;
           keyPlace[keyCount] = w * chunk + i;
@@ -280,13 +273,16 @@ final class ChunkedAttention {
   /** Writes the scores that count into row, NOTHING elsewhere, and returns the largest. */
   private double maskedRow(int i) {
     int position = queryPosition[i];
+    int round = places.isDistinct() ? places.roundOf(queryPlace[i]) : 0;
     int last = spec.causal() ? position : Integer.MAX_VALUE;
     int self = rule.excludesSelf() ? position : -1;
     float[] score = scores[i];
     double high = NOTHING;
     for (int j = 0; j < keyCount; j++) {
       int key = keyPosition[j];
-      double value = key > last || key == self ? NOTHING : score[j];
+      boolean repeated = round > 0 && places.isRepeated(round, position, key);
+      boolean hidden = repeated || key > last || key == self;
+      double value = hidden ? NOTHING : score[j];
       row[j] = value;
       high = Math.max(high, value);
     }
@@ -301,25 +297,14 @@ final class ChunkedAttention {
       Arrays.fill(p, 0, keyCount, 0f);
       return NOTHING;
     }
-    for (int j = 0; j < keyCount; j++) {
-      row[j] -= high;
-    }
-    Exp.ofNonPositive(row, keyCount);
-    double sum = 0;
-    for (int j = 0; j < keyCount; j++) {
-      sum += row[j];
-    }
-    double inverse = 1 / sum;
-    for (int j = 0; j < keyCount; j++) {
-      p[j] = (float) (row[j] * inverse);
-    }
+    double windowLse = Exp.softmax(p, row, high, keyCount);
     if (!spec.dropout().isNone()) {
       dropoutFactors(head, i);
       for (int j = 0; j < keyCount; j++) {
         p[j] *= factors[keyPlace[j]];
       }
     }
-    return high + Math.log(sum);
+    return windowLse;
   }
 
   /** dS = P * (factor * dP - delta), with P = exp(s - lse) over all windows of the query. */
@@ -348,7 +333,7 @@ final class ChunkedAttention {
 
   private void dropoutFactors(Head head, int i) {
     Dropout dropout = spec.dropout();
-    int round = queryPlace[i] / placesPerRound;
+    int round = places.roundOf(queryPlace[i]);
     long query =
         dropout.firstRow()
             + ((long) head.index() * rounds + round) * spec.sequences().stride()

@@ -5,7 +5,10 @@ import org.reformer4j.api.DecodeSpec;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
-/** Attention of one query per (sequence, head) to listed rows; sums in double. */
+/**
+ * Attention of one query per (sequence, head) to listed rows. The arithmetic is that of {@link
+ * ChunkedAttention}, so that a query which sees the same keys in the same order gets the same bits.
+ */
 final class DecodeAttention {
   private static final String OP = "decodeAttention";
   private static final int NONE = -1;
@@ -83,26 +86,31 @@ final class DecodeAttention {
 
   /** The buffers of a thread. */
   private final class Scratch {
-    private final float[] key = new float[spec.headSize()];
-    private final double[] scores = new double[spec.rounds() * spec.window()];
-    private final int[] found = new int[scores.length];
-    private final double[] sums = new double[spec.headSize()];
+    private final int size = spec.headSize();
+    private final int window = spec.window();
+    private final float[] query = new float[size];
+    private final float[][] key = new float[window][size];
+    private final float[][] value = new float[window][size];
+    private final float[] weights = new float[window];
+    private final double[] scores = new double[window];
+    private final float[][] result = new float[1][size];
 
     void attend(int b, int h) {
-      int size = spec.headSize();
       int column = h * size;
       int target = out.at(b) + column;
       int self = own == null ? NONE : own.get(b);
-      int count = score(queries.at(b) + column, (b * spec.heads() + h) * scores.length, self, h);
-      if (count > 0) {
-        average(count, column);
-        for (int d = 0; d < size; d++) {
-          out.data[target + d] = (float) sums[d];
+      System.arraycopy(queries.data, queries.at(b) + column, query, 0, size);
+      Arrays.fill(out.data, target, target + size, 0f);
+      double lse = Double.NEGATIVE_INFINITY;
+      for (int round = 0; round < spec.rounds(); round++) {
+        int list = ((b * spec.heads() + h) * spec.rounds() + round) * window;
+        int count = gather(list, self, column);
+        if (count > 0) {
+          lse = ChunkedAttention.merge(out.data, target, lse, result[0], average(count), size);
         }
-      } else if (self != NONE) {
+      }
+      if (lse == Double.NEGATIVE_INFINITY && self != NONE) {
         System.arraycopy(values.data, values.at(self) + column, out.data, target, size);
-      } else {
-        Arrays.fill(out.data, target, target + size, 0f);
       }
       if (headMask != null) {
         float factor = headMask.data[headMask.at(0) + h];
@@ -112,45 +120,34 @@ final class DecodeAttention {
       }
     }
 
-    /** Fills scores and rows found, and returns how many there are. */
-    private int score(int query, int list, int self, int h) {
-      int size = spec.headSize();
+    /** Fills keys and values of a list, and returns how many there are. */
+    private int gather(int list, int self, int column) {
       int count = 0;
-      for (int i = 0; i < scores.length; i++) {
+      for (int i = 0; i < window; i++) {
         int row = rows.get(list + i);
-        if (row == NONE || row == self) {
-          continue;
+        if (row != NONE && row != self) {
+          rule.forward(keys.data, keys.at(row) + column, key[count], size);
+          System.arraycopy(values.data, values.at(row) + column, value[count++], 0, size);
         }
-        rule.forward(keys.data, keys.at(row) + h * size, key, size);
-        double sum = 0;
-        for (int d = 0; d < size; d++) {
-          sum += (double) queries.data[query + d] * key[d];
-        }
-        scores[count] = sum;
-        found[count++] = row;
       }
       return count;
     }
 
-    /** sums = softmax(scores) values. */
-    private void average(int count, int column) {
-      double highest = Double.NEGATIVE_INFINITY;
+    /** result = softmax(scores) values; returns the log-sum-exp. */
+    private double average(int count) {
+      double high = Double.NEGATIVE_INFINITY;
       for (int i = 0; i < count; i++) {
-        highest = Math.max(highest, scores[i]);
-      }
-      double total = 0;
-      for (int i = 0; i < count; i++) {
-        scores[i] = Math.exp(scores[i] - highest);
-        total += scores[i];
-      }
-      Arrays.fill(sums, 0);
-      for (int i = 0; i < count; i++) {
-        double weight = scores[i] / total;
-        int value = values.at(found[i]) + column;
-        for (int d = 0; d < sums.length; d++) {
-          sums[d] += weight * values.data[value + d];
+        float sum = 0;
+        for (int d = 0; d < size; d++) {
+          sum = Math.fma(query[d], key[i][d], sum);
         }
+        scores[i] = sum;
+        high = Math.max(high, sum);
       }
+      double lse = Exp.softmax(weights, scores, high, count);
+      RowProducts.clear(result, 1, size);
+      RowProducts.accumulate(result, new float[][] {weights}, value, 1, count, size);
+      return lse;
     }
   }
 }

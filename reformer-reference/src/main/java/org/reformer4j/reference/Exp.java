@@ -37,6 +37,28 @@ final class Exp {
     }
   }
 
+  /**
+   * Writes p = softmax(x) and returns the log-sum-exp.
+   *
+   * @param x overwritten; minus infinity for what does not count
+   * @param high the largest of x, finite
+   */
+  static double softmax(float[] p, double[] x, double high, int n) {
+    for (int i = 0; i < n; i++) {
+      x[i] -= high;
+    }
+    ofNonPositive(x, n);
+    double sum = 0;
+    for (int i = 0; i < n; i++) {
+      sum += x[i];
+    }
+    double inverse = 1 / sum;
+    for (int i = 0; i < n; i++) {
+      p[i] = (float) (x[i] * inverse);
+    }
+    return high + Math.log(sum);
+  }
+
   /** Returns log(exp(a) + exp(b)); minus infinity is log 0. */
   static double logAdd(double a, double b) {
     double high = Math.max(a, b);

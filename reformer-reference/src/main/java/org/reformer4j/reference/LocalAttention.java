@@ -71,8 +71,10 @@ final class LocalAttention {
       return AttentionHeads.whole(spec, KeyRule.SEPARATE, 1, b);
     }
     int slots = spec.sequences().slots(b);
-    int[] places = new int[slots];
-    Arrays.setAll(places, i -> i < spec.sequences().length(b) ? i : -1);
-    return new ChunkedAttention(spec, KeyRule.SEPARATE, places, slots, 1, false);
+    int[] positions = new int[slots];
+    Arrays.setAll(positions, i -> i < spec.sequences().length(b) ? i : -1);
+    Places places =
+        Places.ring(positions, slots, spec.chunkLength(), spec.chunksBefore(), spec.chunksAfter());
+    return new ChunkedAttention(spec, KeyRule.SEPARATE, places, 1);
   }
 }

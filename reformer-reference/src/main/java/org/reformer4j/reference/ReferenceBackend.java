@@ -279,6 +279,12 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void lshRuns(
+      Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
+    exclusive("lshRuns", () -> LshRuns.run(workers, runs, order, buckets, spec, hash));
+  }
+
+  @Override
   public void lshAttention(
       Tensor out,
       Tensor lse,

@@ -10,7 +10,9 @@ import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.tests.KernelCases.Arg;
 import org.reformer4j.tests.KernelCases.Case;
@@ -24,11 +26,14 @@ final class AttentionCases {
   private static final int WIDTH = 10;
   private static final HashSpec HASH = HashSpec.of(3, 2, 4);
 
+  /** Every bucket in chunks of its own, each key once. */
+  private static final HashSpec RUNS = new HashSpec(3, List.of(2, 4), LshSelection.CAUSAL, true);
+
   private AttentionCases() {}
 
   static List<Case> all() {
     List<Case> cases = new ArrayList<>();
-    cases.addAll(List.of(lshBuckets(DType.F32), lshBuckets(DType.I8), lshSort()));
+    cases.addAll(List.of(lshBuckets(DType.F32), lshBuckets(DType.I8), lshSort(), lshRuns()));
     for (boolean causal : new boolean[] {false, true}) {
       AttentionSpec spec =
           new AttentionSpec(
@@ -46,10 +51,14 @@ final class AttentionCases {
   }
 
   private static KernelCases garbage(String name) {
-    int[] garbage = new int[2 * 2 * 3 * 37];
+    return garbage(name, 37);
+  }
+
+  private static KernelCases garbage(String name, int entries) {
+    int[] garbage = new int[2 * 2 * 3 * entries];
     Arrays.fill(garbage, 77);
-    return new KernelCases()
-        .put(new Arg(name, Role.OUT, DType.I32, new long[] {2, 2, 3, 37}, garbage, false, false));
+    long[] dims = {2, 2, 3, entries};
+    return new KernelCases().put(new Arg(name, Role.OUT, DType.I32, dims, garbage, false, false));
   }
 
   private static Case lshBuckets(DType rotations) {
@@ -75,22 +84,44 @@ final class AttentionCases {
         .call("lshSort", "", (k, t) -> k.lshSort(t[0], t[1], SEQUENCES, HASH));
   }
 
+  private static Case lshRuns() {
+    AttentionSpec spec =
+        new AttentionSpec(RUNS.places(SEQUENCES, 8), 2, 5, 8, 1, 0, true, Dropout.NONE);
+    return garbage("runs", RunLayout.of(spec, RUNS).entries())
+        .put(order())
+        .put(
+            new Arg(
+                "buckets",
+                Role.IN,
+                DType.I32,
+                new long[] {2, 2, 3, 37},
+                orderedBuckets(),
+                false,
+                false))
+        .call("lshRuns", "", (k, t) -> k.lshRuns(t[0], t[1], t[2], spec, RUNS));
+  }
+
   private static KernelCases masks(KernelCases table) {
     return table.ints("keyMask", true, 2, 2, 37).put(Role.IN, "headMask", true, false, 2);
   }
 
   /** What a sort of random buckets gives: each sequence's own tokens first. */
   private static Arg order() {
-    Random random = new Random(23);
     int stride = SEQUENCES.stride();
+    int[] all = orderedBuckets();
     int[] order = new int[2 * 2 * 3 * stride];
     for (int segment = 0; segment < 2 * 2 * 3; segment++) {
-      int[] buckets = random.ints(stride, 0, 8).toArray();
+      int[] buckets = Arrays.copyOfRange(all, segment * stride, (segment + 1) * stride);
       int[] places = sorted(buckets, SEQUENCES.length(segment / (2 * 3)));
       System.arraycopy(places, 0, order, segment * stride, stride);
     }
     long[] dims = {2, 2, 3, stride};
     return new Arg("order", Role.IN, DType.I32, dims, order, false, false);
+  }
+
+  /** The buckets that {@link #order} comes from. */
+  private static int[] orderedBuckets() {
+    return new Random(23).ints(2L * 2 * 3 * SEQUENCES.stride(), 0, 8).toArray();
   }
 
   /** Returns 0 .. length-1 by bucket, ties in order, then the positions behind. */

@@ -2,9 +2,12 @@ package org.reformer4j.tests;
 
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 
 /**
  * Attention in double, written from the definition and for nothing but clarity: for every query the
@@ -118,6 +121,9 @@ final class AttentionOracle {
     int slots = spec.sequences().slots(b);
     int rounds = hash == null ? 1 : hash.rounds();
     boolean whole = slots <= spec.chunkLength();
+    if (hash != null && hash.usesRuns() && !whole) {
+      return seenInRuns(b, h);
+    }
     List<Integer> places = new ArrayList<>();
     for (int r = 0; r < (whole ? 1 : rounds); r++) {
       List<Integer> order = new ArrayList<>();
@@ -163,6 +169,51 @@ final class AttentionOracle {
       }
     }
     return seen;
+  }
+
+  /** The same where chunks see those of their own run, from the number of a token in its run. */
+  private List<List<Seen>> seenInRuns(int b, int h) {
+    int length = spec.sequences().length(b);
+    int chunk = spec.chunkLength();
+    boolean byBucket = hash.selection() == LshSelection.CAUSAL;
+    List<List<Seen>> seen = new ArrayList<>();
+    for (int query = 0; query < length; query++) {
+      seen.add(new ArrayList<>());
+      Set<Integer> met = new HashSet<>();
+      for (int r = 0; r < hash.rounds(); r++) {
+        int first = ((b * spec.heads() + h) * hash.rounds() + r) * spec.sequences().stride();
+        List<Seen> found = new ArrayList<>();
+        for (int key = 0; key < length; key++) {
+          int number = numberInRun(first, length, key, byBucket);
+          int distance = number / chunk - numberInRun(first, length, query, byBucket) / chunk;
+          boolean together = !byBucket || buckets[first + key] == buckets[first + query];
+          boolean near = distance >= -spec.chunksBefore() && distance <= spec.chunksAfter();
+          if (together && near && visible(b, query, key)) {
+            long row = spec.dropout().firstRow() + first + query;
+            int place = (distance + spec.chunksBefore()) * chunk + number % chunk;
+            found.add(new Seen(key, row * spec.windowLength() + place));
+          }
+        }
+        for (Seen one : found) {
+          if (met.add(one.position()) || !hash.distinct()) {
+            seen.get(query).add(one);
+          }
+        }
+      }
+    }
+    return seen;
+  }
+
+  /** How many tokens stand before one: in its bucket, or in the sort of all. */
+  private int numberInRun(int first, int length, int token, boolean byBucket) {
+    int number = 0;
+    int own = buckets[first + token];
+    for (int t = 0; t < length; t++) {
+      int other = buckets[first + t];
+      boolean before = other == own ? t < token : !byBucket && other < own;
+      number += before ? 1 : 0;
+    }
+    return number;
   }
 
   private boolean visible(int b, int query, int key) {

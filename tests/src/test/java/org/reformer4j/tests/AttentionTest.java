@@ -16,15 +16,20 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
 /** LSH and local attention, forward and backward, on random cases against a double oracle. */
 class AttentionTest {
-  private static final int CASES = 60;
+  private static final int CASES = 110;
+
+  /** Cases from here on are LSH attention over runs of chunks. */
+  private static final int RUNS = 60;
 
   static Stream<Arguments> cases() {
     return TestBackends.names().stream()
@@ -47,7 +52,7 @@ class AttentionTest {
 
     Case(int seed) {
       random = new Random(seed);
-      lsh = seed % 2 == 0;
+      lsh = seed % 2 == 0 || seed >= RUNS;
       int chunk = 2 + random.nextInt(5);
       int batch = 1 + random.nextInt(3);
       int stride = 1 + random.nextInt(6 * chunk);
@@ -65,18 +70,24 @@ class AttentionTest {
               ? new Dropout(
                   0.3f, new Philox.Stream(seed, 5, 1, RandomPurpose.ATTENTION_PROBABILITIES))
               : Dropout.NONE;
+      final int heads = 1 + random.nextInt(3);
+      final int headSize = 1 + random.nextInt(6);
+      final int before = random.nextInt(3);
+      final int after = random.nextInt(2);
+      final boolean causal = random.nextBoolean();
+      final int rounds = 1 + random.nextInt(8);
+      hash = lsh ? hash(seed, rounds) : null;
+      Sequences sequences = Sequences.of(stride, lengths, slots);
       spec =
           new AttentionSpec(
-              Sequences.of(stride, lengths, slots),
-              1 + random.nextInt(3),
-              1 + random.nextInt(6),
+              lsh ? hash.places(sequences, chunk) : sequences,
+              heads,
+              headSize,
               chunk,
-              random.nextInt(3),
-              random.nextInt(2),
-              random.nextBoolean(),
+              before,
+              after,
+              causal,
               dropout);
-      int rounds = 1 + random.nextInt(8);
-      hash = lsh ? HashSpec.of(rounds, 2, 4) : null;
       int rows = batch * stride;
       keyMask = random.nextInt(3) == 0 ? mask(rows) : null;
       buckets = lsh ? buckets(rows, rounds) : null;
@@ -85,6 +96,15 @@ class AttentionTest {
       second = normals(rows * spec.width());
       values = normals(rows * spec.width());
       dOut = normals(rows * spec.width());
+    }
+
+    private static HashSpec hash(int seed, int rounds) {
+      return switch (seed < RUNS ? -1 : seed % 3) {
+        case 0 -> new HashSpec(rounds, List.of(2, 4), LshSelection.CAUSAL, false);
+        case 1 -> new HashSpec(rounds, List.of(2, 4), LshSelection.CAUSAL, true);
+        case 2 -> new HashSpec(rounds, List.of(2, 4), LshSelection.SORTED, true);
+        default -> HashSpec.of(rounds, 2, 4);
+      };
     }
 
     private int[] mask(int rows) {
@@ -208,7 +228,14 @@ class AttentionTest {
       backend.upload(buckets, c.buckets);
       Tensor order = scope.allocate(DType.I32, batch, c.spec.heads(), c.hash.rounds(), stride);
       backend.lshSort(order, buckets, c.spec.sequences(), c.hash);
-      ruinUnread(c, backend, order);
+      if (c.hash.usesRuns()) {
+        int entries = RunLayout.of(c.spec, c.hash).entries();
+        Tensor runs = scope.allocate(DType.I32, batch, c.spec.heads(), c.hash.rounds(), entries);
+        backend.lshRuns(runs, order, buckets, c.spec, c.hash);
+        order = runs;
+      } else {
+        ruinUnread(c, backend, order);
+      }
       backend.lshAttention(out, lse, first, values, order, mask, heads, c.spec, c.hash);
       backend.lshAttentionBackward(
           dFirst, dValues, dOut, out, lse, first, values, order, mask, heads, c.spec, c.hash);

@@ -19,8 +19,10 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -270,6 +272,99 @@ class KernelHashTest {
         }
       }
     }
+  }
+
+  static Stream<Arguments> runs() {
+    return TestBackends.with(
+        List.of(
+            List.of(HashSpec.of(1, 2), 1, 4),
+            List.of(HashSpec.of(3, 2), 1000, 16),
+            List.of(HashSpec.of(2, 4, 6), 97, 5),
+            List.of(HashSpec.of(1, 1000), 50, 8),
+            List.of(HashSpec.of(2, 64, 64), 2500, 64),
+            List.of(HashSpec.of(2, 8), 700, 1)));
+  }
+
+  /** Every position stands once, where its number in its bucket, or in the sort, puts it. */
+  @ParameterizedTest
+  @MethodSource("runs")
+  void runsAreWholeChunks(String name, List<Object> shape) {
+    HashSpec plain = (HashSpec) shape.get(0);
+    int length = (int) shape.get(1);
+    int chunk = (int) shape.get(2);
+    Random random = new Random(9);
+    int segments = 2 * HEADS * plain.rounds();
+    // Many alike, so that buckets of several chunks occur, and the padding bucket.
+    int[] keys =
+        random
+            .ints((long) segments * length, 0, plain.buckets() + 1)
+            .map(x -> random.nextBoolean() ? x : Math.min(x, 2))
+            .toArray();
+    int shorter = (length + 1) / 2;
+    int padded = (length + chunk - 1) / chunk * chunk;
+    Sequences ragged =
+        Sequences.of(length, new int[] {length, shorter}, new int[] {padded, padded});
+    try (Backend backend = TestBackends.open(name);
+        TensorScope scope = backend.scope("test")) {
+      Tensor buckets = scope.allocate(DType.I32, 2, HEADS, plain.rounds(), length);
+      Tensor order = scope.allocate(DType.I32, 2, HEADS, plain.rounds(), length);
+      backend.upload(buckets, keys);
+      backend.lshSort(order, buckets, ragged, plain);
+      for (LshSelection selection : LshSelection.values()) {
+        for (boolean distinct : new boolean[] {true, false}) {
+          HashSpec hash = new HashSpec(plain.rounds(), plain.factors(), selection, distinct);
+          if (!hash.usesRuns()) {
+            continue;
+          }
+          AttentionSpec spec =
+              new AttentionSpec(
+                  hash.places(ragged, chunk), HEADS, 1, chunk, 1, 0, true, Dropout.NONE);
+          RunLayout layout = RunLayout.of(spec, hash);
+          Tensor runs = scope.allocate(DType.I32, 2, HEADS, plain.rounds(), layout.entries());
+          backend.lshRuns(runs, order, buckets, spec, hash);
+          int[] actual = backend.downloadInts(runs);
+          for (int s = 0; s < segments; s++) {
+            int[] own =
+                Arrays.copyOfRange(
+                    keys, s * length, s * length + (s < segments / 2 ? length : shorter));
+            int from = s * layout.entries();
+            assertArrayEquals(
+                expectedRuns(own, layout, selection),
+                Arrays.copyOfRange(actual, from, from + layout.entries()),
+                hash + " segment " + s);
+          }
+        }
+      }
+    }
+  }
+
+  private static int[] expectedRuns(int[] buckets, RunLayout layout, LshSelection selection) {
+    int[] expected = new int[layout.entries()];
+    Arrays.fill(expected, -1);
+    int chunk = layout.chunkLength();
+    int chunks = 0;
+    int highest = Arrays.stream(buckets).max().orElseThrow();
+    for (int bucket = 0; bucket <= highest; bucket++) {
+      int[] members = members(buckets, bucket, selection);
+      for (int i = 0; i < members.length; i++) {
+        int c = chunks + i / chunk;
+        expected[c * chunk + i % chunk] = members[i];
+        expected[layout.runsFrom() + c] = bucket;
+        if (layout.distinct()) {
+          expected[layout.chunksFrom() + members[i]] = c;
+        }
+      }
+      chunks += (members.length + chunk - 1) / chunk;
+    }
+    return expected;
+  }
+
+  /** The positions of a bucket, or all by bucket as those of bucket 0. */
+  private static int[] members(int[] buckets, int bucket, LshSelection selection) {
+    if (selection == LshSelection.CAUSAL) {
+      return IntStream.range(0, buckets.length).filter(t -> buckets[t] == bucket).toArray();
+    }
+    return bucket == 0 ? AttentionCases.sorted(buckets, buckets.length) : new int[0];
   }
 
   @ParameterizedTest

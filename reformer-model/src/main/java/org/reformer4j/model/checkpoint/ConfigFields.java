@@ -6,6 +6,7 @@ import static org.reformer4j.model.checkpoint.ConfigField.integers;
 import static org.reformer4j.model.checkpoint.ConfigField.real;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.DoubleNode;
 import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.LongNode;
@@ -19,6 +20,7 @@ import java.util.OptionalLong;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Dialect;
 import org.reformer4j.model.Dialect.BucketRule;
@@ -180,6 +182,19 @@ final class ConfigFields {
                   c.lshHashing() == LshHashing.FLOAT
                       ? MissingNode.getInstance()
                       : TextNode.valueOf(c.lshHashing().configName())),
+          new ConfigField(
+              "lsh_selection",
+              (json, b) ->
+                  b.lshSelection(
+                      Dialect.fromConfigName(LshSelection.class, ConfigField.toText(json))),
+              c ->
+                  c.lshSelection() == LshSelection.SORTED
+                      ? MissingNode.getInstance()
+                      : TextNode.valueOf(Dialect.configName(c.lshSelection()))),
+          new ConfigField(
+              "lsh_distinct_keys",
+              (json, b) -> b.lshDistinctKeys(ConfigField.toBoolean(json)),
+              c -> c.lshDistinctKeys() ? BooleanNode.TRUE : MissingNode.getInstance()),
           new ConfigField(
               "residual_arithmetic",
               (json, b) ->

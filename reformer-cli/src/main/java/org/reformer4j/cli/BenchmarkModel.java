@@ -6,6 +6,7 @@ import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import picocli.CommandLine.Option;
 
 /** Shape of the model to measure. */
@@ -75,6 +76,13 @@ final class BenchmarkModel {
   int vocabulary;
 
   @Option(
+      names = "--residual-arithmetic",
+      paramLabel = "KIND",
+      defaultValue = "float",
+      description = "Of the streams: float or fixed_point (default: ${DEFAULT-VALUE}).")
+  String residualArithmetic;
+
+  @Option(
       names = "--precision",
       paramLabel = "TYPE",
       defaultValue = "float32",
@@ -115,6 +123,7 @@ final class BenchmarkModel {
         .maxPositionEmbeddings(positions)
         .localAttnChunkLength(chunk)
         .lshAttnChunkLength(chunk)
+        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .hiddenDropoutProb(0)
         .localAttentionProbsDropoutProb(0)
         .lshAttentionProbsDropoutProb(0)

@@ -21,6 +21,11 @@ import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.ResidualArithmetic;
+import org.reformer4j.model.generate.CachedDecoder;
+import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.Generator;
+import org.reformer4j.model.generate.RecomputingDecoder;
+import org.reformer4j.model.generate.SamplingOptions;
 
 /** What a causal selection promises: the past alone decides, in the whole text and in a cache. */
 class CausalSelectionTest {
@@ -145,6 +150,21 @@ class CausalSelectionTest {
       Batch ragged = Batch.of(text(4), ids, Arrays.copyOf(text(5), 1));
       float[] all = model.logits(ragged, CALL);
       assertArrayEquals(alone, Arrays.copyOfRange(all, LENGTH * 40, (LENGTH + 41) * 40));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void bothWaysOfDecodingGiveTheSameText(String name, List<Object> choices) {
+    try (Backend backend = TestBackends.open(name);
+        ReformerModel model = model(backend, choices, LshSelection.CAUSAL)) {
+      GenerationOptions options = GenerationOptions.of(24, SamplingOptions.GREEDY);
+      int[] prompt = Arrays.copyOf(text(7), 30);
+      Generator cached = new Generator(() -> new CachedDecoder(model, CALL));
+      Generator whole = new Generator(() -> new RecomputingDecoder(model, CALL));
+      assertArrayEquals(
+          whole.generate(prompt, options).get(0).tokens(),
+          cached.generate(prompt, options).get(0).tokens());
     }
   }
 }

@@ -32,6 +32,15 @@ class CausalSelectionTest {
   private static final int LENGTH = 90;
   private static final CallOptions CALL = CallOptions.EVALUATION;
 
+  /**
+   * On a card the library of products may sum in another order for another number of rows; then
+   * logits differ by rounding.
+   */
+  private static float otherRows(String backend) {
+    boolean card = backend.equals("cuda") && !Boolean.getBoolean(TestBackends.FAKE_CUDA);
+    return card ? 1e-4f : 0f;
+  }
+
   static Stream<Arguments> models() {
     return TestBackends.with(
         List.of(
@@ -88,7 +97,7 @@ class CausalSelectionTest {
         float[] replaced = Arrays.copyOf(model.logits(Batch.of(others), CALL), before);
         assertArrayEquals(expected, replaced, "tokens from " + changed + " on");
         float[] cut = model.logits(Batch.of(Arrays.copyOf(ids, changed)), CALL);
-        assertArrayEquals(expected, cut, "the first " + changed + " tokens alone");
+        assertArrayEquals(expected, cut, otherRows(name), "the first " + changed + " tokens alone");
       }
     }
   }
@@ -149,7 +158,8 @@ class CausalSelectionTest {
       float[] alone = model.logits(Batch.of(ids), CALL);
       Batch ragged = Batch.of(text(4), ids, Arrays.copyOf(text(5), 1));
       float[] all = model.logits(ragged, CALL);
-      assertArrayEquals(alone, Arrays.copyOfRange(all, LENGTH * 40, (LENGTH + 41) * 40));
+      float[] beside = Arrays.copyOfRange(all, LENGTH * 40, (LENGTH + 41) * 40);
+      assertArrayEquals(alone, beside, otherRows(name));
     }
   }
 

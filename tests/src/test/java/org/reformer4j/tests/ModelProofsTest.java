@@ -9,6 +9,7 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.Precision;
@@ -102,7 +103,40 @@ class ModelProofsTest {
       assertEquals(0.0, proof.difference(), card ? Tolerances.OUTPUT : 0.0, claim);
       assertEquals(sameBits, proof.exact(), claim);
     }
+    assertEquals(name.equals("reference"), find(locals, "cache").exact());
+    assertFalse(find(locals, "cache").broken());
     assertTrue(locals.stream().noneMatch(p -> p.claim().contains("query-keys")), "no hashes");
+  }
+
+  /** Where the past alone decides, neither later nor masked tokens matter, nor a cache. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void causalSelectionPromisesMore(String name) {
+    boolean sameBits = name.equals("reference") || name.equals("cpu");
+    for (boolean distinct : new boolean[] {false, true}) {
+      ReformerConfig config =
+          TestModels.small(LAYERS)
+              .lshSelection(LshSelection.CAUSAL)
+              .lshDistinctKeys(distinct)
+              .lshHashing(LshHashing.INTEGER)
+              .build();
+      List<Proof> proofs = run(name, config);
+      for (Proof proof : proofs) {
+        assertFalse(proof.broken(), proof.toString());
+        assertTrue(proof.difference() <= 5e-4, proof.toString());
+      }
+      assertEquals(sameBits, find(proofs, "later token").exact());
+      assertEquals(0.0, find(proofs, "later token").difference());
+      assertEquals(sameBits, find(proofs, "behind masked").exact());
+      assertEquals(sameBits, find(proofs, "before masked").exact());
+      assertEquals(name.equals("reference"), find(proofs, "cache").exact());
+      // The number of buckets of a text depends on its length: only the same length agrees.
+      List<Proof> chosen = run(name, config.toBuilder().numBuckets(List.of()).build());
+      assertEquals(sameBits, find(chosen, "later token").exact());
+      assertEquals(0.0, find(chosen, "later token").difference());
+      assertFalse(find(chosen, "masked").exact());
+      assertFalse(find(chosen, "cache").exact());
+    }
   }
 
   @ParameterizedTest

@@ -15,12 +15,19 @@ import org.junit.jupiter.api.io.TempDir;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.CheckpointException;
 import org.reformer4j.api.LshSelection;
+import org.reformer4j.model.Batch;
+import org.reformer4j.model.CallOptions;
+import org.reformer4j.model.LoadReport;
+import org.reformer4j.model.Precision;
+import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.ResidualArithmetic;
+import org.reformer4j.model.Task;
 import org.reformer4j.model.experiment.AccuracyTable;
 import org.reformer4j.model.experiment.AttentionSetting;
 import org.reformer4j.model.experiment.DuplicationExperiment;
 import org.reformer4j.model.experiment.DuplicationListener;
 import org.reformer4j.model.experiment.DuplicationOptions;
+import org.reformer4j.model.experiment.DuplicationTask.Split;
 import org.reformer4j.model.train.StepReport;
 import org.reformer4j.model.train.Trainer;
 
@@ -33,12 +40,16 @@ class DuplicationExperimentTest {
   @TempDir Path folder;
 
   private static DuplicationOptions options(int steps) {
-    return options(steps, LshSelection.SORTED, ResidualArithmetic.FLOAT);
+    return options(steps, 4);
+  }
+
+  private static DuplicationOptions options(int steps, int chunk) {
+    return options(steps, chunk, LshSelection.SORTED, ResidualArithmetic.FLOAT);
   }
 
   private static DuplicationOptions options(
-      int steps, LshSelection selection, ResidualArithmetic residuals) {
-    return new DuplicationOptions(16, 32, 2, 32, 4, steps, 16, 0.003, 64, selection, residuals);
+      int steps, int chunk, LshSelection selection, ResidualArithmetic residuals) {
+    return new DuplicationOptions(16, 32, 2, 32, chunk, steps, 16, 0.003, 64, selection, residuals);
   }
 
   /** Chance is 1 in 127; the second word can only be had from the first through attention. */
@@ -85,7 +96,8 @@ class DuplicationExperimentTest {
   @Test
   void modelsOfCausalSelectionOnFixedPointStreamsLearnToo() {
     AccuracyTable table = new AccuracyTable(List.of(TWO), List.of(FULL, FOUR, TWO));
-    DuplicationOptions options = options(200, LshSelection.CAUSAL, ResidualArithmetic.FIXED_POINT);
+    DuplicationOptions options =
+        options(200, 4, LshSelection.CAUSAL, ResidualArithmetic.FIXED_POINT);
     try (Backend backend = TestBackends.reference()) {
       DuplicationExperiment experiment =
           new DuplicationExperiment(options, backend, folder, new DuplicationListener() {});
@@ -93,6 +105,43 @@ class DuplicationExperimentTest {
     }
     for (AttentionSetting column : table.columns()) {
       assertTrue(table.accuracies(TWO, column).get(0) >= 0.98, table.markdown());
+    }
+  }
+
+  /**
+   * Of two chunks, each sees itself and the other one, so LSH attention leaves nothing out: what is
+   * called full attention must be the same. Of four chunks it leaves something out.
+   */
+  @Test
+  void fullAttentionIsLshAttentionThatLeavesNothingOut() {
+    float[] full = logits(options(1, 4), FULL);
+    assertArrayEquals(
+        full, logits(options(1, 8), new AttentionSetting(1)), (float) Tolerances.OUTPUT);
+    float[] less = logits(options(1, 4), new AttentionSetting(1));
+    double most = 0;
+    for (int i = 0; i < full.length; i++) {
+      most = Math.max(most, Math.abs(full[i] - less[i]));
+    }
+    assertTrue(most > 100 * Tolerances.OUTPUT, "differs by " + most);
+  }
+
+  /** Returns the logits of one and the same model, saved by full attention. */
+  private float[] logits(DuplicationOptions options, AttentionSetting attention) {
+    Batch batch = options.task(0, Split.EVALUATION).batch(0, 4);
+    try (Backend backend = TestBackends.reference();
+        ReformerModel saved = ReformerModel.create(options.config(FULL), backend, 7)) {
+      saved.save(folder);
+      try (ReformerModel model =
+          ReformerModel.loadForTask(
+              folder,
+              options.config(attention),
+              Task.LANGUAGE_MODEL,
+              backend,
+              Precision.FLOAT32,
+              8)) {
+        assertEquals(LoadReport.COMPLETE, model.loadReport());
+        return model.logits(batch, CallOptions.EVALUATION);
+      }
     }
   }
 

@@ -34,17 +34,21 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
   const Shared<float> sums = words + 4 * kBlockRowWords;
   const Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
   const int in_round = static_cast<int>(blockIdx.x) * g.run;
-  const int begin = own_block(p, g, in_round);
-  if (begin < 0) {
+  const ChunkWalk walk = chunk_walk(a, p, g, in_round);
+  if (walk.begin < 0) {
     return;
   }
-  const int end = begin + min(g.run, p.per_round / p.chunk - in_round);
   const float d_out_factor = a.head_mask == nullptr ? 1.0f : load(a.head_mask + p.head);
-  // Step i is chunk before + i of the ring; the first is met for the dq of the run's first chunk only. A sequence
-  // of one chunk meets only itself.
-  const int before = p.whole ? begin : begin - 1;
-  const int steps = end - before;
-  auto chunk = [&](int step) { return step > steps ? -1 : chunk_at(p, before, step); };
+  // Step i is chunk before + i of the ring or of the round; the first is met for the dq of the run's first chunk
+  // only. A sequence of one chunk meets only itself.
+  const int before = p.whole ? walk.begin : walk.begin - 1;
+  const int steps = p.whole ? 1 : walk.count + 1;
+  // Bit i: step i sees the one before it.
+  const uint32_t joined = walk.joined << 1;
+  // Bit i: step i is an own one, or beside one that it sees or that sees it.
+  const uint32_t needed =
+      p.whole ? 1u : ((1u << steps) - 2) | (joined & 1u << steps) | (joined >> 1 & 1);
+  auto chunk = [&](int step) { return (needed >> step & 1) != 0 ? chunk_at(p, before, step) : -1; };
   // Tokens are known two chunks ahead of the products, the rest of the rows and the tiles one.
   auto rows_of = [&](int step) { return block_rows(words, step % 4); };
   auto gather_rows = [&](int step) {
@@ -117,7 +121,7 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
       const PairPlace place = {chunk(step) * p.chunk / p.per_round, p.whole ? 0 : kGradientTile};
       const uint32_t kept = DROPOUT ? kept_pairs(a, p, rows.tokens, place) : 0;
       pair_products<SIZE>(s, d_weights, key_tile, d_out_tile, key_tile, value_tile);
-      if (FINDS_DELTA && p.whole) {
+      if (FINDS_DELTA && (joined >> step & 1) == 0) {
         put_deltas<DROPOUT>(a, rows, rows, kept, d_out_factor, s, d_weights, sums);
         __syncthreads();
         take_deltas(sums, 2, rows);
@@ -131,7 +135,7 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
       add_product<SIZE, true>(d_value, weights, d_out_tile);
       __syncthreads();
     }
-    if (!p.whole) {
+    if ((joined >> (step + 1) & 1) != 0) {
       if (FINDS_DELTA) {
         // The next chunk's queries meet their own keys early, for dO.O alone.
         copy_async_wait<1>();

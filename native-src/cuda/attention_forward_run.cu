@@ -25,15 +25,17 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
   const Shared<float> words = shared_cast<float>(memory + 6 * kTile);
   const Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
   const int in_round = static_cast<int>(blockIdx.x) * g.run;
-  const int begin = own_block(p, g, in_round);
-  if (begin < 0) {
+  const ChunkWalk walk = chunk_walk(a, p, g, in_round);
+  if (walk.begin < 0) {
     return;
   }
-  // Step i is chunk begin - 1 + i of the ring; the first is there for its keys only. A sequence of one chunk sees
-  // only itself.
-  const int steps = p.whole ? 1 : min(g.run, p.per_round / p.chunk - in_round);
+  // Step i is chunk begin - 1 + i of the ring or of the round; the first is there for its keys only. A sequence of
+  // one chunk sees only itself.
+  const int steps = walk.count;
+  // Bit i: step i is an own one, or the first one sees it.
+  const uint32_t needed = ((2u << steps) - 2) | (walk.joined & 1);
   auto chunk = [&](int step) {
-    return p.whole ? (step == 1 ? 0 : -1) : step > steps ? -1 : chunk_at(p, begin - 1, step);
+    return (needed >> step & 1) != 0 ? chunk_at(p, walk.begin - 1, step) : -1;
   };
   auto gather = [&](int step) {
     const Shared<int> tokens = key_rows(words, step).tokens;
@@ -69,7 +71,7 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     const int fetched = fetch_rows(a, p, chunk(step + 2), key_rows(words, step + 1).tokens);
     const int round = p.whole ? 0 : g.round;
     clear<SIZE>(x);
-    if (!p.whole) {
+    if ((walk.joined >> (step - 1) & 1) != 0) {
       const uint32_t kept = DROPOUT ? kept_keys(a, p, rows.tokens, round, 0) : 0;
       attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, key_rows(words, step - 1),
                             queries + (step - 1) % 3 * kTile, before_values, kept);

@@ -67,11 +67,11 @@ __device__ __forceinline__ int useful_step(const Attention& a, const Places& p, 
 }
 
 // Two blocks on a multiprocessor where 128 registers suffice.
-template <int SIZE, bool SHARED, bool DROPOUT>
-constexpr int kBlocks = SIZE == 64 && (SHARED || !DROPOUT) ? 2 : 1;
+template <int SIZE, bool SHARED, bool DROPOUT, bool DISTINCT>
+constexpr int kBlocks = SIZE == 64 && (SHARED || !DROPOUT) && !DISTINCT ? 2 : 1;
 
-template <int SIZE, bool SHARED, bool DROPOUT>
-__global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOUT>)
+template <int SIZE, bool SHARED, bool DROPOUT, bool DISTINCT>
+__global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOUT, DISTINCT>)
     attention_block_gradient_kernel(Attention a, AttentionGradient g) {
   constexpr int kTile = kTileElements<SIZE>;
   RF_DYNAMIC_SHARED(uint16_t, memory);
@@ -163,22 +163,22 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
     const uint32_t fetched = fetch_block_rows(
         a, p, g, after < steps ? step_at(p, walk, after).block : -1, next_rows.tokens);
     __syncthreads();
-    const uint32_t kept = DROPOUT ? kept_pairs(a, p, as_queries ? own_rows.tokens : rows.tokens,
-                                              step_at(p, walk, step).place)
-                                  : 0;
+    const PairBits bits = bits_of<DROPOUT, DISTINCT>(a, p, as_queries ? own_rows.tokens : rows.tokens,
+                                                     as_queries ? rows.keys : own_rows.keys,
+                                                     step_at(p, walk, step).place);
     float s[4][4];
     float d_weights[4][4];
     if (as_queries) {
       float unused[4][2] = {};
       pair_products<SIZE>(s, d_weights, own_queries, own_d_outs, tile, tile + kTile);
-      pair_gradients<DROPOUT, false>(a, own_rows, rows, kept, d_out_factor, s, d_weights, weights,
-                                     d_scores, unused);
+      pair_gradients<DROPOUT, DISTINCT, false>(a, own_rows, rows, bits, d_out_factor, s, d_weights, weights,
+                                               d_scores, unused);
       __syncthreads();
       add_product<SIZE, false>(d_query, d_scores, tile);
     } else {
       pair_products<SIZE>(s, d_weights, tile, tile + kTile, own_keys, own_values);
-      pair_gradients<DROPOUT, true>(a, rows, own_rows, kept, d_out_factor, s, d_weights, weights,
-                                    d_scores, key_sums);
+      pair_gradients<DROPOUT, DISTINCT, true>(a, rows, own_rows, bits, d_out_factor, s, d_weights, weights,
+                                              d_scores, key_sums);
       __syncthreads();
       add_product<SIZE, true>(d_value, weights, tile + kTile);
       add_product<SIZE, true>(SHARED ? d_query : d_key, d_scores, tile);
@@ -214,15 +214,16 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
 }  // namespace
 
 int launch_block_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
-  return with_constants(a, a.shared, [&](auto size, auto flag, auto dropout) {
+  return with_constants(a, g, a.shared, [&](auto size, auto flag, auto dropout, auto distinct) {
     constexpr int kSize = decltype(size)::value;
     constexpr bool kShared = decltype(flag)::value;
     constexpr bool kDropout = decltype(dropout)::value;
+    constexpr bool kDistinct = kShared && decltype(distinct)::value;
     constexpr int kBytes = ((kShared ? 7 : 8) * kTileElements<kSize> + 2 * kPairElements) * 2 +
                            (4 * kBlockRowWords + 4 * kGradientTile) * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kShared, kDropout>), grid, kGradientThreads, kBytes,
-                     stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kShared, kDropout, kDistinct>), grid,
+                     kGradientThreads, kBytes, stream, a, g);
     return status;
   });
 }

@@ -13,7 +13,7 @@
 namespace rf {
 namespace {
 
-template <int SIZE, bool DROPOUT>
+template <int SIZE, bool DROPOUT, bool DISTINCT>
 __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_block_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -73,10 +73,10 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     }
     copy_async_commit();
     const int fetched = fetch_rows(a, p, block(i + 3), key_rows(words, i + 1).tokens);
-    const uint32_t kept =
-        DROPOUT ? kept_keys(a, p, queries, p.whole ? 0 : g.round, i * kTileTokens) : 0;
+    const PairBits bits =
+        bits_of<DROPOUT, DISTINCT>(a, p, queries, rows, p.whole ? 0 : g.round, i * kTileTokens);
     __syncthreads();
-    attend<SIZE, DROPOUT>(a, x, queries, query_tile, rows, key_tile, values + i % 2 * kTile, kept);
+    attend<SIZE, DROPOUT, DISTINCT>(a, x, queries, query_tile, rows, key_tile, values + i % 2 * kTile, bits);
     put_rows(fetched, key_rows(words, i + 3), key_rows(words, i + 1));
   }
   // No warp reads the rows of another in the tile of queries.
@@ -86,12 +86,13 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
 }  // namespace
 
 int launch_block_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  return with_constants(a, false, [&](auto size, auto, auto dropout) {
+  return with_constants(a, g, false, [&](auto size, auto, auto dropout, auto distinct) {
     constexpr int kSize = decltype(size)::value;
     constexpr bool kDropout = decltype(dropout)::value;
+    constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 5 * kTileElements<kSize> * 2 + (4 * kKeyRowWords + kTileTokens) * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_block_kernel<kSize, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_block_kernel<kSize, kDropout, kDistinct>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;
   });
 }

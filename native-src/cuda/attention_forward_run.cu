@@ -15,7 +15,7 @@
 namespace rf {
 namespace {
 
-template <int SIZE, bool DROPOUT>
+template <int SIZE, bool DROPOUT, bool DISTINCT>
 __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_run_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -72,16 +72,17 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     const int round = p.whole ? 0 : g.round;
     clear<SIZE>(x);
     if ((walk.joined >> (step - 1) & 1) != 0) {
-      const uint32_t kept = DROPOUT ? kept_keys(a, p, rows.tokens, round, 0) : 0;
-      attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, key_rows(words, step - 1),
-                            queries + (step - 1) % 3 * kTile, before_values, kept);
+      const KeyRows before_rows = key_rows(words, step - 1);
+      const PairBits bits = bits_of<DROPOUT, DISTINCT>(a, p, rows.tokens, before_rows, round, 0);
+      attend<SIZE, DROPOUT, DISTINCT>(a, x, rows.tokens, query_tile, before_rows,
+                                      queries + (step - 1) % 3 * kTile, before_values, bits);
     }
     // Everybody has written factors, and is done with the values of the chunk before.
     __syncthreads();
-    const uint32_t kept =
-        DROPOUT ? kept_keys(a, p, rows.tokens, round, p.whole ? 0 : kTileTokens) : 0;
-    attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, rows, query_tile, values + step % 3 * kTile,
-                          kept);
+    const PairBits bits =
+        bits_of<DROPOUT, DISTINCT>(a, p, rows.tokens, rows, round, p.whole ? 0 : kTileTokens);
+    attend<SIZE, DROPOUT, DISTINCT>(a, x, rows.tokens, query_tile, rows, query_tile, values + step % 3 * kTile,
+                                    bits);
     write_block<SIZE>(a, p, g, x, rows.tokens, before_values);
     put_rows(fetched, key_rows(words, step + 2), key_rows(words, step + 1));
   }
@@ -90,12 +91,13 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
 }  // namespace
 
 int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  return with_constants(a, false, [&](auto size, auto, auto dropout) {
+  return with_constants(a, g, false, [&](auto size, auto, auto dropout, auto distinct) {
     constexpr int kSize = decltype(size)::value;
     constexpr bool kDropout = decltype(dropout)::value;
+    constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 6 * kTileElements<kSize> * 2 + 4 * kKeyRowWords * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDropout, kDistinct>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;
   });
 }

@@ -210,6 +210,60 @@ __device__ __forceinline__ uint32_t kept_bits(const Attention& a, const Places& 
   return bits;
 }
 
+// Which keys two of the thread's queries have met in a round before `round`: bits as those of kept_bits. A lane finds
+// out about one or two of the warp's 8 PAIRS keys, and how far one of its 16 queries saw to one side.
+template <int PAIRS>
+__device__ __forceinline__ uint32_t met_bits(const Attention& a, const Places& p, Shared<int> queries,
+                                             Shared<int> keys, int round) {
+  constexpr int kKeys = PAIRS / 4;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int query = queries[lane % 16];
+  const int side = lane < 16 ? -1 : 1;
+  const int reach = query < 0 ? 0 : lane < 16 ? a.before : a.window_chunks - 1 - a.before;
+  const int per_round = p.per_round / p.chunk;
+  uint32_t bits = 0;
+#pragma unroll 1
+  for (int r = 0; r < round; ++r) {
+    const int32_t* const runs = round_entries(a, p, r) + a.run_places;
+    const int32_t* const chunks = runs + a.run_places / a.chunk;
+    int key_chunks[kKeys];
+#pragma unroll
+    for (int i = 0; i < kKeys; ++i) {
+      const int key = keys[lane + i * 32];
+      key_chunks[i] = key < 0 ? -1 : load(chunks + key);
+    }
+    int limit = query < 0 ? 0 : load(chunks + query);
+    const int run = load(runs + limit);
+#pragma unroll 1
+    for (int i = 0; i < reach; ++i) {
+      const int next = limit + side;
+      if (next < 0 || next >= per_round || load(runs + next) != run) {
+        break;
+      }
+      limit = next;
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = half * 8 + lane / 4;
+      const int low = __shfl_sync(0xffffffffu, limit, row);
+      const uint32_t width = static_cast<uint32_t>(__shfl_sync(0xffffffffu, limit, 16 + row) - low);
+#pragma unroll
+      for (int i = 0; i < 2 * PAIRS; ++i) {
+        const int column = i / 2 * 8 + lane % 4 * 2 + i % 2;
+        const int chunk = __shfl_sync(0xffffffffu, key_chunks[i / 8], column % 32);
+        bits |= static_cast<uint32_t>(static_cast<uint32_t>(chunk - low) <= width) << (2 * PAIRS * half + i);
+      }
+    }
+  }
+  return bits;
+}
+
+// What is known of the pairs of a thread before their product: which are kept, with dropout, and which were met
+// before, with distinct keys.
+struct PairBits {
+  uint32_t kept, met;
+};
+
 }  // namespace rf
 
 #endif

@@ -5,6 +5,7 @@
 // Grid         a block of eight warps owns 64 places of one round. As queries they meet the key blocks of their
 //              window (dq), then as keys the query blocks whose window holds them (dk, dv): every pair of blocks
 //              is multiplied twice, and nothing is added across thread blocks.
+//              In a layout of runs (rf_lsh_runs) it meets only blocks of its run.
 // Memory       per pair of blocks two tiles of 64 rows, by cp.async through the sorted list, one step ahead; a
 //              tile is read once by each block of a window, which the L2 serves while neighbours run together.
 //              Rounds before the last leave bfloat16 partial results, the last one adds them and writes the
@@ -67,11 +68,11 @@ __device__ __forceinline__ int useful_step(const Attention& a, const Places& p, 
 }
 
 // Two blocks on a multiprocessor where 128 registers suffice.
-template <int SIZE, bool SHARED, bool DROPOUT, bool DISTINCT>
+template <int SIZE, bool DISTINCT, bool SHARED, bool DROPOUT>
 constexpr int kBlocks = SIZE == 64 && (SHARED || !DROPOUT) && !DISTINCT ? 2 : 1;
 
-template <int SIZE, bool SHARED, bool DROPOUT, bool DISTINCT>
-__global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOUT, DISTINCT>)
+template <int SIZE, bool DISTINCT, bool SHARED, bool DROPOUT>
+__global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, DISTINCT, SHARED, DROPOUT>)
     attention_block_gradient_kernel(Attention a, AttentionGradient g) {
   constexpr int kTile = kTileElements<SIZE>;
   RF_DYNAMIC_SHARED(uint16_t, memory);
@@ -222,7 +223,7 @@ int launch_block_gradient(const Attention& a, const AttentionGradient& g, const 
     constexpr int kBytes = ((kShared ? 7 : 8) * kTileElements<kSize> + 2 * kPairElements) * 2 +
                            (4 * kBlockRowWords + 4 * kGradientTile) * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kShared, kDropout, kDistinct>), grid,
+    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kDistinct, kShared, kDropout>), grid,
                      kGradientThreads, kBytes, stream, a, g);
     return status;
   });

@@ -6,6 +6,8 @@
 //              registers, its dq. Before a run the last chunk of the one before is met once more, for dq only; so
 //              nothing is added across thread blocks. Where there is one round, dO.O is found on the way, as the sum
 //              of P dP over a query's keys: chunk c + 1 meets itself twice, two products more for the ten of a step.
+//              In a layout of runs (rf_lsh_runs) a chunk meets the one after only where that is of its run, and the walk
+//              ends at the first empty chunk; in later rounds with distinct keys one block fits for K = 64.
 // Memory       a ring of three tiles of rows, three of dO and two of values, gathered by cp.async one chunk ahead;
 //              a run of L chunks reads 3 L + 4 tiles (+1 for dO.O). Rounds before the last leave bfloat16 partial
 //              results, the last one adds them and writes the gradients. Shared 96 KB for K = 64 and 160 KB for K = 128.
@@ -40,7 +42,7 @@ __device__ __forceinline__ Steps steps_of(const ChunkWalk& walk) {
 template <int SIZE, bool DISTINCT>
 constexpr int kBlocks = SIZE == 64 && !DISTINCT ? 2 : 1;
 
-template <int SIZE, bool DROPOUT, bool FINDS_DELTA, bool DISTINCT>
+template <int SIZE, bool DISTINCT, bool DROPOUT, bool FINDS_DELTA>
 __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, DISTINCT>)
     attention_run_gradient_kernel(Attention a, AttentionGradient g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -209,7 +211,7 @@ int launch_run_gradient(const Attention& a, const AttentionGradient& g, const di
     constexpr int kBytes = (8 * kTileElements<kSize> + 2 * kPairElements) * 2 +
                            (4 * kBlockRowWords + 4 * kGradientTile) * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_run_gradient_kernel<kSize, kDropout, kFindsDelta, kDistinct>), grid,
+    RF_LAUNCH_SHARED(status, (attention_run_gradient_kernel<kSize, kDistinct, kDropout, kFindsDelta>), grid,
                      kGradientThreads, kBytes, stream, a, g);
     return status;
   });

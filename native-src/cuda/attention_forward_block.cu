@@ -2,6 +2,7 @@
 //              attention_forward.cu.
 // Shapes       queries, keys, values of bfloat16 [B*T, H*K], K 64 or 128; out of either type; lse [B, H, T].
 // Grid         a block of four warps owns 64 queries and walks over the blocks of 64 keys in their window.
+//              In a layout of runs (rf_lsh_runs) only over those of its run.
 // Memory       two tiles of keys and two of values, gathered by cp.async one block ahead; every block of 64 queries
 //              reads its window once. Rounds as in attention_forward_run.cu. Shared 49 KB for K = 64 and 90 KB for
 //              K = 128.
@@ -13,7 +14,7 @@
 namespace rf {
 namespace {
 
-template <int SIZE, bool DROPOUT, bool DISTINCT>
+template <int SIZE, bool DISTINCT, bool DROPOUT>
 __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_block_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -92,7 +93,7 @@ int launch_block_forward(const Attention& a, const AttentionForward& g, const di
     constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 5 * kTileElements<kSize> * 2 + (4 * kKeyRowWords + kTileTokens) * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_block_kernel<kSize, kDropout, kDistinct>), grid, kForwardThreads, kBytes, stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_block_kernel<kSize, kDistinct, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;
   });
 }

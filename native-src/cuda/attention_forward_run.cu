@@ -2,6 +2,8 @@
 //              before: the formulas of attention_forward.cu.
 // Shapes       queries, values of bfloat16 [B*T, H*K], K 64 or 128; out of either type; lse [B, H, T].
 // Grid         a block of four warps walks over a run of up to 8 neighbouring chunks of one round.
+//              In a layout of runs (rf_lsh_runs) a chunk sees the one before only where that is of its run, and the walk
+//              ends at the first empty chunk.
 // Memory       a ring of three tiles of rows and three of values, gathered by cp.async one chunk ahead, so a run of L
 //              chunks reads 2 (L + 1) tiles; keys are never built, their factor scales the scores. Rounds before
 //              the last leave bfloat16 results and log-sum-exps, the last one combines them with its own. Shared 57 KB
@@ -15,7 +17,7 @@
 namespace rf {
 namespace {
 
-template <int SIZE, bool DROPOUT, bool DISTINCT>
+template <int SIZE, bool DISTINCT, bool DROPOUT>
 __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_run_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -97,7 +99,7 @@ int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3
     constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 6 * kTileElements<kSize> * 2 + 4 * kKeyRowWords * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDropout, kDistinct>), grid, kForwardThreads, kBytes, stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDistinct, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;
   });
 }

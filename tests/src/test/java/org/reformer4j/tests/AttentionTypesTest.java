@@ -74,7 +74,7 @@ class AttentionTypesTest {
             new Shape(64, 64, 1, 2, LshSelection.CAUSAL, false, true, Dropout.NONE),
             new Shape(128, 64, 1, 1, LshSelection.CAUSAL, false, true, DROPOUT),
             new Shape(128, 64, 2, 2, LshSelection.CAUSAL, false, true, Dropout.NONE),
-            new Shape(64, 64, 2, 3, LshSelection.CAUSAL, true, true, DROPOUT),
+            new Shape(64, 64, 2, 4, LshSelection.CAUSAL, true, true, DROPOUT),
             new Shape(64, 64, 1, 3, LshSelection.CAUSAL, true, true, Dropout.NONE),
             new Shape(64, 64, 1, 2, LshSelection.SORTED, true, false, Dropout.NONE)));
   }

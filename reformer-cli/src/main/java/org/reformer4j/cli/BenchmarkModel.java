@@ -6,7 +6,7 @@ import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
-import org.reformer4j.model.ResidualArithmetic;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /** Shape of the model to measure. */
@@ -76,13 +76,6 @@ final class BenchmarkModel {
   int vocabulary;
 
   @Option(
-      names = "--residual-arithmetic",
-      paramLabel = "KIND",
-      defaultValue = "float",
-      description = "Of the streams: float or fixed_point (default: ${DEFAULT-VALUE}).")
-  String residualArithmetic;
-
-  @Option(
       names = "--precision",
       paramLabel = "TYPE",
       defaultValue = "float32",
@@ -91,9 +84,12 @@ final class BenchmarkModel {
               + " processors that have AVX512_BF16 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
+  @ArgGroup(validate = false)
+  private VariantOptions variant = new VariantOptions();
+
   /**
    * Returns a causal language model with axial positions; the number of buckets is chosen by
-   * length, as in Hugging Face.
+   * length, as in Hugging Face; with causal selection, by the number of positions.
    *
    * @param depth layers
    * @param positions the longest sequence
@@ -108,7 +104,8 @@ final class BenchmarkModel {
     }
     int rows = largestDivisorUpToRoot(positions);
     int quarter = Math.max(1, hidden / 4);
-    return ReformerConfig.builder()
+    return variant
+        .in(ReformerConfig.builder())
         .attnLayers(pattern)
         .hiddenSize(hidden)
         .numAttentionHeads(heads)
@@ -123,7 +120,6 @@ final class BenchmarkModel {
         .maxPositionEmbeddings(positions)
         .localAttnChunkLength(chunk)
         .lshAttnChunkLength(chunk)
-        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .hiddenDropoutProb(0)
         .localAttentionProbsDropoutProb(0)
         .lshAttentionProbsDropoutProb(0)

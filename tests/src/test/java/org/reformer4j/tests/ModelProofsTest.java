@@ -96,7 +96,7 @@ class ModelProofsTest {
     boolean sameBits = name.equals("reference") || name.equals("cpu");
     List<Proof> locals = run(name, local);
     // On a card the library of products may sum in another order for another number of rows.
-    boolean card = name.equals("cuda") && !Boolean.getBoolean(TestBackends.FAKE_CUDA);
+    boolean card = TestBackends.isCard(name);
     assertEquals(0.0, find(locals, "later token").difference());
     for (String claim : List.of("behind masked", "before masked")) {
       Proof proof = find(locals, claim);

@@ -12,7 +12,7 @@ final class DuplicationSizes {
       names = "--paper",
       description =
           "Start from the paper's size: --length 1024 --hidden 256 --heads 4 --ff 256 --chunk 64"
-              + " --steps 150000 --batch 64. Takes days without a GPU.")
+              + " --steps 150000 --batch 64. Takes weeks without a GPU.")
   private boolean paper;
 
   @Option(

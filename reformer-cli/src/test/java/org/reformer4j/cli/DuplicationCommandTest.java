@@ -92,6 +92,16 @@ class DuplicationCommandTest {
   }
 
   @Test
+  void optionsTakePrecedenceOverThePapersSize() throws IOException {
+    CommandRun run = run("--paper --seeds 1 --no-full");
+    assertEquals(0, run.code(), run.err());
+    JsonNode options =
+        new ObjectMapper().readTree(folder.resolve("out/duplication.json").toFile()).get("options");
+    assertEquals(16, options.get("length").asInt());
+    assertEquals(0.001, options.get("learningRate").asDouble(), "from the paper's preset");
+  }
+
+  @Test
   void causalSelectionAndFixedPoint() throws IOException {
     CommandRun run =
         run("--selection causal --residual-arithmetic fixed_point --seeds 1 --hashes 1");

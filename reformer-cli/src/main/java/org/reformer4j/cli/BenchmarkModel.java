@@ -6,6 +6,7 @@ import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
@@ -84,6 +85,13 @@ final class BenchmarkModel {
               + " processors that have AVX512_BF16 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
+  @Option(
+      names = "--residual-arithmetic",
+      paramLabel = "KIND",
+      defaultValue = "float",
+      description = "Of the streams: float or fixed_point (default: ${DEFAULT-VALUE}).")
+  String residualArithmetic;
+
   @ArgGroup(validate = false)
   private VariantOptions variant = new VariantOptions();
 
@@ -106,6 +114,7 @@ final class BenchmarkModel {
     int quarter = Math.max(1, hidden / 4);
     return variant
         .in(ReformerConfig.builder())
+        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .attnLayers(pattern)
         .hiddenSize(hidden)
         .numAttentionHeads(heads)

@@ -8,6 +8,7 @@ import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.text.ByteTokenizer;
 import picocli.CommandLine.ArgGroup;
@@ -104,6 +105,15 @@ final class ModelOptions {
   private String lshHashing;
 
   @Option(
+      names = "--residual-arithmetic",
+      paramLabel = "KIND",
+      defaultValue = "fixed_point",
+      description =
+          "fixed_point: streams that the backward pass rebuilds bit for bit; or float, as in Hugging"
+              + " Face (default: ${DEFAULT-VALUE}; a config.json that does not say it means float).")
+  private String residualArithmetic;
+
+  @Option(
       names = "--dropout",
       paramLabel = "P",
       defaultValue = "0",
@@ -172,6 +182,7 @@ final class ModelOptions {
         .lshAttnChunkLength(chunk)
         .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
         .numHashes(hashes)
+        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .lshHashing(LshHashing.fromConfigName(lshHashing))
         .hiddenDropoutProb(dropout)
         .localAttentionProbsDropoutProb(dropout)

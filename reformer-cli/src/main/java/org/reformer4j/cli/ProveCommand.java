@@ -33,7 +33,7 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExamples:%n",
     footer = {
       "  reformer prove                                       a new model of the options' size",
-      "  reformer prove --residual-arithmetic fixed_point     with streams of integers",
+      "  reformer prove --residual-arithmetic float           with streams that round",
       "  reformer prove --model runs/first --tokens 1000      a trained one",
       "  reformer prove --depths 6,24,96                      what rounding costs deep models"
     })

@@ -3,10 +3,9 @@ package org.reformer4j.cli;
 import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.Dialect;
 import org.reformer4j.model.ReformerConfigBuilder;
-import org.reformer4j.model.ResidualArithmetic;
 import picocli.CommandLine.Option;
 
-/** In what a new model may differ from Hugging Face's: selection, keys, streams. */
+/** In what LSH attention of a new model may differ from Hugging Face's: selection and keys. */
 final class VariantOptions {
   @Option(
       names = "--selection",
@@ -31,15 +30,6 @@ final class VariantOptions {
       description = "Count a key that a token meets in several hash rounds once.")
   private boolean distinctKeys;
 
-  @Option(
-      names = "--residual-arithmetic",
-      paramLabel = "KIND",
-      defaultValue = "float",
-      description =
-          "float, or fixed_point: streams that the backward pass rebuilds bit for bit"
-              + " (default: ${DEFAULT-VALUE}).")
-  private String residualArithmetic = "float";
-
   /** Returns whether the past alone decides what LSH layers see. */
   boolean isCausal() {
     return lshSelection() == LshSelection.CAUSAL;
@@ -54,7 +44,6 @@ final class VariantOptions {
     return builder
         .lshSelection(lshSelection())
         .lshNumChunksBefore(chunksBefore == null ? isCausal() ? 2 : 1 : chunksBefore)
-        .lshDistinctKeys(distinctKeys)
-        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic));
+        .lshDistinctKeys(distinctKeys);
   }
 }

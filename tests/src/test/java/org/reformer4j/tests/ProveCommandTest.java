@@ -35,7 +35,7 @@ class ProveCommandTest {
 
   @Test
   void comparisonsArePrintedAndHold() {
-    Result result = prove("--residual-arithmetic", "fixed_point");
+    Result result = prove();
     assertEquals(0, result.code(), result.err());
     assertFalse(result.out().contains("BROKEN"), result.out());
     assertTrue(result.lines("exact     0 ").size() >= 5, result.out());

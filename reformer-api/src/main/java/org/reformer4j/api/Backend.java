@@ -47,6 +47,14 @@ public interface Backend extends Memory, Kernels, AutoCloseable {
     return Set.of(DType.F32);
   }
 
+  /**
+   * Says what the operations from now on belong to, so that an error that is found in the middle of
+   * a pass, or at the next wait for the device, can name it. Results do not depend on it.
+   *
+   * @param place in words, such as {@code layer 3, attention}; empty for nothing in particular
+   */
+  void place(String place);
+
   /** Waits until everything issued so far has been done. */
   void synchronize();
 

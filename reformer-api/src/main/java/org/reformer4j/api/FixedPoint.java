@@ -34,6 +34,28 @@ public final class FixedPoint {
   }
 
   /**
+   * Returns the error of a stream that left its range.
+   *
+   * @param op the operation on it
+   * @param place what it belonged to, as {@link Backend#place} was told, or empty
+   * @param stream the stream in words, type and shape
+   */
+  public static BackendException leftRange(String op, String place, String stream) {
+    return new BackendException(
+        op,
+        0,
+        false,
+        op
+            + ": "
+            + (place.isEmpty() ? "" : "in " + place + ": ")
+            + "the fixed-point stream "
+            + stream
+            + " left its range of +-2048 or got a NaN and was saturated, so this step cannot be taken"
+            + " back: discard it, and use float streams (residual_arithmetic float), smaller weights"
+            + " or a lower learning rate");
+  }
+
+  /**
    * Returns the value of an integer, rounded to the nearest float, halves to even: integers of more
    * than 24 bits have no exact one.
    *

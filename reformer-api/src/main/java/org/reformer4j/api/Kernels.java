@@ -130,7 +130,8 @@ public interface Kernels {
    * @param bias [D] or null
    * @param sign +1 or -1
    * @param dropout of the branch's output; element (firstRow + row)*D + column
-   * @throws BackendException not fatal, if a FIXED stream left its range; acc has been changed
+   * @throws BackendException not fatal, if a FIXED stream left its range; acc has been changed. It
+   *     names the {@link Backend#place}
    */
   void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout);
 

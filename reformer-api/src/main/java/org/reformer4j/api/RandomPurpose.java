@@ -30,5 +30,7 @@ public enum RandomPurpose {
   /** Dropout before the first layer of a classification head. */
   HEAD_INPUT,
   /** Dropout between the layers of a classification head. */
-  HEAD_HIDDEN
+  HEAD_HIDDEN,
+  /** Symbols of generated sequences. */
+  GENERATED_DATA
 }

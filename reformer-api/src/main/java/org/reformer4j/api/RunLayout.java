@@ -41,13 +41,23 @@ public record RunLayout(int places, int chunkLength, int stride, boolean distinc
    * @param hash uses runs
    */
   public static RunLayout of(AttentionSpec spec, HashSpec hash) {
-    int chunk = spec.chunkLength();
-    int stride = spec.sequences().stride();
-    int places = ceil(stride, chunk) * chunk;
-    for (int b = 0; b < spec.sequences().batch(); b++) {
-      places = Math.max(places, ceil(spec.sequences().slots(b), chunk) * chunk);
+    return of(spec.sequences(), spec.chunkLength(), hash);
+  }
+
+  /**
+   * Returns the layout of an attention.
+   *
+   * @param sequences with the places of {@link HashSpec#places}
+   * @param chunkLength C
+   * @param hash uses runs
+   */
+  public static RunLayout of(Sequences sequences, int chunkLength, HashSpec hash) {
+    int places = sequences.stride();
+    for (int b = 0; b < sequences.batch(); b++) {
+      places = Math.max(places, sequences.slots(b));
     }
-    return new RunLayout(places, chunk, stride, hash.distinct());
+    places = (places + chunkLength - 1) / chunkLength * chunkLength;
+    return new RunLayout(places, chunkLength, sequences.stride(), hash.distinct());
   }
 
   /**
@@ -57,10 +67,6 @@ public record RunLayout(int places, int chunkLength, int stride, boolean distinc
   static int causalPlaces(int stride, int buckets, int chunkLength) {
     long waste = Math.min((long) buckets + 1, stride) * (chunkLength - 1);
     return Math.toIntExact((stride + waste) / chunkLength * chunkLength);
-  }
-
-  private static int ceil(int count, int unit) {
-    return (count + unit - 1) / unit;
   }
 
   /** Returns where the second part begins. */

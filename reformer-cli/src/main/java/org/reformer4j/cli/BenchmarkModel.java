@@ -6,6 +6,7 @@ import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /** Shape of the model to measure. */
@@ -83,9 +84,12 @@ final class BenchmarkModel {
               + " processors that have AVX512_BF16 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
+  @ArgGroup(validate = false)
+  private VariantOptions variant = new VariantOptions();
+
   /**
    * Returns a causal language model with axial positions; the number of buckets is chosen by
-   * length, as in Hugging Face.
+   * length, as in Hugging Face; with causal selection, by the number of positions.
    *
    * @param depth layers
    * @param positions the longest sequence
@@ -100,7 +104,8 @@ final class BenchmarkModel {
     }
     int rows = largestDivisorUpToRoot(positions);
     int quarter = Math.max(1, hidden / 4);
-    return ReformerConfig.builder()
+    return variant
+        .in(ReformerConfig.builder())
         .attnLayers(pattern)
         .hiddenSize(hidden)
         .numAttentionHeads(heads)

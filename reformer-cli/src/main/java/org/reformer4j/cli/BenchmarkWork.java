@@ -38,7 +38,7 @@ record BenchmarkWork(
     double d = config.hiddenSize();
     double w = config.allHeadSize();
     int slots = slots(config, length);
-    HashSpec hash = new HashSpec(rounds, config.bucketFactors(slots));
+    HashSpec hash = config.hash(rounds, slots);
     double projections = 0;
     double hashing = 0;
     double attention = 0;

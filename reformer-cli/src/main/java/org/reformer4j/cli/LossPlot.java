@@ -1,13 +1,9 @@
 package org.reformer4j.cli;
 
-import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.awt.AWTError;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Map;
 import org.knowm.xchart.BitmapEncoder;
 import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.XYChart;
@@ -15,7 +11,7 @@ import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
-/** Draws the loss curve of a metrics file. */
+/** Draws loss curves. */
 final class LossPlot {
   /** Name of the plot in the output folder. */
   static final String FILE = "loss.png";
@@ -23,7 +19,7 @@ final class LossPlot {
   private LossPlot() {}
 
   /**
-   * Draws the plot; a machine without fonts costs the plot, not the training.
+   * Draws a training; a machine without fonts costs the plot, not the training.
    *
    * @param metrics what to draw
    * @param plot where to
@@ -31,48 +27,62 @@ final class LossPlot {
    */
   static String write(Path metrics, Path plot) {
     try {
-      XYChart chart = chart(metrics);
+      XYChart chart = chart("Training loss");
+      LossCurve training = LossCurve.read(metrics, LossCurve.TRAINING);
+      if (!training.isEmpty()) {
+        add(chart, "training", training).setMarker(SeriesMarkers.NONE);
+      }
+      LossCurve heldOut = LossCurve.read(metrics, LossCurve.HELD_OUT);
+      if (!heldOut.isEmpty()) {
+        add(chart, "held out", heldOut).setMarker(SeriesMarkers.CIRCLE);
+      }
       if (chart.getSeriesMap().isEmpty()) {
         return "plot not written: " + metrics + " holds no losses";
       }
-      BitmapEncoder.saveBitmap(chart, plot.toString(), BitmapFormat.PNG);
+      save(chart, plot);
       return "plot: " + plot;
-    } catch (IOException | LinkageError | AWTError | InternalError e) {
+    } catch (IOException | LinkageError e) {
       return "plot not written: " + e + " (a headless JRE may need the package fontconfig)";
     }
   }
 
-  private static XYChart chart(Path metrics) throws IOException {
-    List<Double> steps = new ArrayList<>();
-    List<Double> losses = new ArrayList<>();
-    List<Double> heldOutSteps = new ArrayList<>();
-    List<Double> heldOut = new ArrayList<>();
-    ObjectMapper json = new ObjectMapper();
-    for (String line : Files.readAllLines(metrics)) {
-      JsonNode node = json.readTree(line);
-      if (node.has("bits_per_byte")) {
-        steps.add(node.get("step").asDouble());
-        losses.add(node.get("bits_per_byte").asDouble());
-      } else if (node.has("validation_bits_per_byte")) {
-        heldOutSteps.add(node.get("step").asDouble());
-        heldOut.add(node.get("validation_bits_per_byte").asDouble());
-      }
+  /**
+   * Draws the curves of several trainings.
+   *
+   * @param title of the plot
+   * @param curves by name
+   * @param plot where to
+   * @throws IOException if this machine cannot draw, or the file cannot be written
+   */
+  static void compare(String title, Map<String, LossCurve> curves, Path plot) throws IOException {
+    XYChart chart = chart(title);
+    curves.forEach((name, curve) -> add(chart, name, curve).setMarker(SeriesMarkers.CIRCLE));
+    save(chart, plot);
+  }
+
+  private static XYChart chart(String title) throws IOException {
+    try {
+      return new XYChartBuilder()
+          .width(900)
+          .height(540)
+          .title(title)
+          .xAxisTitle("step")
+          .yAxisTitle("bits per byte")
+          .build();
+    } catch (AWTError | InternalError e) {
+      throw new IOException(e.toString(), e);
     }
-    XYChart chart =
-        new XYChartBuilder()
-            .width(900)
-            .height(540)
-            .title("Training loss")
-            .xAxisTitle("step")
-            .yAxisTitle("bits per byte")
-            .build();
-    if (!steps.isEmpty()) {
-      chart.addSeries("training", steps, losses).setMarker(SeriesMarkers.NONE);
+  }
+
+  private static XYSeries add(XYChart chart, String name, LossCurve curve) {
+    return chart.addSeries(name, curve.steps(), curve.bitsPerByte());
+  }
+
+  private static void save(XYChart chart, Path plot) throws IOException {
+    try {
+      BitmapEncoder.saveBitmap(chart, plot.toString(), BitmapFormat.PNG);
+    } catch (AWTError | InternalError e) {
+      throw new IOException(e.toString(), e);
     }
-    if (!heldOut.isEmpty()) {
-      XYSeries series = chart.addSeries("held out", heldOutSteps, heldOut);
-      series.setMarker(SeriesMarkers.CIRCLE);
-    }
-    return chart;
   }
 }

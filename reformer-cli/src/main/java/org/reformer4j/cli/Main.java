@@ -38,6 +38,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ConvertCommand.class,
       InspectCommand.class,
       BenchmarkCommand.class,
+      ExperimentCommand.class,
+      PlotCommand.class,
       ProveCommand.class,
       DoctorCommand.class
     },

@@ -6,10 +6,11 @@ import java.util.List;
 import java.util.Locale;
 import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ReformerConfig;
-import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.text.ByteTokenizer;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /** Shape of a model to train: a config file, or sizes. */
@@ -80,7 +81,9 @@ final class ModelOptions {
   @Option(
       names = "--buckets",
       paramLabel = "N",
-      description = "Hash buckets, an even number (default: two per chunk of the context).")
+      description =
+          "Hash buckets, an even number (default: two per chunk of the context; with --selection"
+              + " causal one per two chunks).")
   private Integer buckets;
 
   @Option(
@@ -91,6 +94,16 @@ final class ModelOptions {
   private int hashes;
 
   @Option(
+      names = "--lsh-hashing",
+      paramLabel = "KIND",
+      defaultValue = "integer",
+      description =
+          "integer: buckets are the same on every backend for the same input; heads of at most 128"
+              + " columns; or float, as in Hugging Face (default: ${DEFAULT-VALUE}; a config.json"
+              + " that does not say it means float).")
+  private String lshHashing;
+
+  @Option(
       names = "--dropout",
       paramLabel = "P",
       defaultValue = "0",
@@ -98,14 +111,8 @@ final class ModelOptions {
           "Dropout of embeddings, attention and feed-forward (default: ${DEFAULT-VALUE}).")
   private double dropout;
 
-  @Option(
-      names = "--residual-arithmetic",
-      paramLabel = "KIND",
-      defaultValue = "float",
-      description =
-          "float, or fixed_point: streams that the backward pass rebuilds bit for bit"
-              + " (default: ${DEFAULT-VALUE}).")
-  private String residualArithmetic;
+  @ArgGroup(validate = false)
+  private VariantOptions variant = new VariantOptions();
 
   /** Returns the config; a file must describe a causal byte-level model. */
   ReformerConfig config() {
@@ -144,8 +151,9 @@ final class ModelOptions {
     // for every position, and the offset within a chunk is what local layers need.
     boolean axial = context > localChunk && context % localChunk == 0;
     int columns = axial ? localChunk : context;
-    int evenBuckets = 2 * Math.max(1, context / chunk);
-    return ReformerConfig.builder()
+    int evenBuckets = 2 * Math.max(1, variant.isCausal() ? context / chunk / 4 : context / chunk);
+    return variant
+        .in(ReformerConfig.builder())
         .architectures(List.of("ReformerModelWithLMHead"))
         .attnLayers(pattern())
         .hiddenSize(hidden)
@@ -164,7 +172,7 @@ final class ModelOptions {
         .lshAttnChunkLength(chunk)
         .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
         .numHashes(hashes)
-        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
+        .lshHashing(LshHashing.fromConfigName(lshHashing))
         .hiddenDropoutProb(dropout)
         .localAttentionProbsDropoutProb(dropout)
         .lshAttentionProbsDropoutProb(0)

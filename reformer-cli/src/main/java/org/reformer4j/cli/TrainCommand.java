@@ -110,6 +110,7 @@ final class TrainCommand implements Callable<Integer> {
         resume ? ConfigJson.read(out.resolve(ModelFolder.CONFIG)) : model.config();
     Precision precision =
         resume ? Trainer.savedOptions(out).orElseThrow().precision() : course.precision();
+    warnOfReach(config, err);
     try (Backend backend = backends.open(err);
         ReformerModel loaded = ReformerModel.create(config, backend, precision, course.seed())) {
       TrainingOptions options = options(loaded, split, err);
@@ -126,6 +127,18 @@ final class TrainCommand implements Callable<Integer> {
         report(end, loaded, split, result);
       }
       return 0;
+    }
+  }
+
+  private void warnOfReach(ReformerConfig config, PrintWriter err) {
+    int context = model.contextLength(config);
+    if (context > config.reach()) {
+      err.printf(
+          Locale.ROOT,
+          "warning: LSH layers find keys up to about %,d tokens back, and sequences have %,d: give"
+              + " more --buckets, a longer --chunk or more --chunks-before%n",
+          config.reach(),
+          context);
     }
   }
 

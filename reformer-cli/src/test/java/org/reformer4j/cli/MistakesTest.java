@@ -240,6 +240,9 @@ class MistakesTest {
         "convert",
         "inspect",
         "benchmark",
+        "experiment",
+        "experiment duplication",
+        "plot",
         "doctor"
       })
   void helpTeaches(String command) {

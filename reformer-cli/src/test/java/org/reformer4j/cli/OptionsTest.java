@@ -6,9 +6,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.MemoryPolicy;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.generate.BeamOptions;
 import org.reformer4j.model.generate.BeamOptions.EarlyStopping;
 import org.reformer4j.model.generate.GenerationOptions;
@@ -39,6 +42,10 @@ class OptionsTest {
     assertEquals(256, config.maxPositions());
     assertEquals(List.of(16), config.numBuckets());
     assertEquals(32, config.attentionHeadSize());
+    assertEquals(LshHashing.INTEGER, config.lshHashing());
+    assertEquals(ResidualArithmetic.FLOAT, config.residualArithmetic());
+    assertEquals(LshSelection.SORTED, config.lshSelection());
+    assertEquals(1, config.lshNumChunksBefore());
   }
 
   @Test
@@ -54,8 +61,12 @@ class OptionsTest {
             "--buckets=6",
             "--hashes=3",
             "--dropout=0.25",
+            "--lsh-hashing=float",
+            "--residual-arithmetic=fixed_point",
             "--context=64");
     assertEquals(List.of(AttentionKind.LSH, AttentionKind.LOCAL), config.attnLayers());
+    assertEquals(LshHashing.FLOAT, config.lshHashing());
+    assertEquals(ResidualArithmetic.FIXED_POINT, config.residualArithmetic());
     assertEquals(24, config.hiddenSize());
     assertEquals(12, config.attentionHeadSize());
     assertEquals(48, config.feedForwardSize());
@@ -65,6 +76,18 @@ class OptionsTest {
     assertEquals(3, config.numHashes());
     assertEquals(0.25, config.hiddenDropoutProb());
     assertEquals(64, config.maxPositions());
+  }
+
+  /** Buckets of two chunks on average, and a window that holds them. */
+  @Test
+  void causalSelectionHasDefaultsOfItsOwn() {
+    ReformerConfig config = config("--selection=causal", "--chunk=16", "--distinct-keys");
+    assertEquals(LshSelection.CAUSAL, config.lshSelection());
+    assertTrue(config.lshDistinctKeys());
+    assertEquals(List.of(8), config.numBuckets());
+    assertEquals(2, config.lshNumChunksBefore());
+    assertEquals(256, config.reach());
+    assertEquals(3, config("--selection=causal", "--chunks-before=3").lshNumChunksBefore());
   }
 
   @Test

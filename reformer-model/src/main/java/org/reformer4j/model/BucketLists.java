@@ -115,12 +115,33 @@ final class BucketLists {
 
   /** Returns the rank of the position added last: it stands at the end of its bucket. */
   int rankOfLast() {
-    int last = size - 1;
     int rank = -1;
-    for (int i = pages[last / PAGE][last % PAGE] + 1; i > 0; i -= i & -i) {
+    for (int i = bucketOfLast() + 1; i > 0; i -= i & -i) {
       rank += tree[i];
     }
     return rank;
+  }
+
+  /**
+   * Reads positions of the bucket of the position added last, that one among them.
+   *
+   * @param target receives them
+   * @param at where the first one goes
+   * @param chunk C, positions of a chunk of the bucket
+   * @param before chunks to read before the last one
+   * @return how many there are
+   */
+  int readOwn(int[] target, int at, int chunk, int before) {
+    int bucket = bucketOfLast();
+    int count = counts[bucket];
+    int from = Math.max(0, (count - 1) / chunk - before) * chunk;
+    System.arraycopy(positions[bucket], from, target, at, count - from);
+    return count - from;
+  }
+
+  private int bucketOfLast() {
+    int last = size - 1;
+    return pages[last / PAGE][last % PAGE];
   }
 
   /**

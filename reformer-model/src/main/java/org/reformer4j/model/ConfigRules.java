@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
 
 /** Collects what is wrong with the fields of a config, so that all of it is reported at once. */
@@ -80,6 +81,20 @@ final class ConfigRules {
             + " but hidden_size is "
             + hiddenSize
             + "; make them equal or set axial_pos_embds to false");
+  }
+
+  ConfigRules integerHashing(int headSize, OptionalLong hashSeed) {
+    return require(
+            headSize <= LshHashing.MAX_HEAD_SIZE,
+            "attention_head_size is "
+                + headSize
+                + ", and lsh_hashing integer takes at most "
+                + LshHashing.MAX_HEAD_SIZE
+                + "; set lsh_hashing to float or make the heads smaller")
+        .require(
+            hashSeed.isEmpty(),
+            "hash_seed asks for torch's rotations, which are floats, and lsh_hashing is integer;"
+                + " set lsh_hashing to float or leave hash_seed out");
   }
 
   ConfigRules labels(List<String> labels) {

@@ -8,11 +8,13 @@ import org.reformer4j.model.PromptRecorder.LayerCache;
  * Decoding of some sequences token by token, without computing the tokens so far again. Made by
  * {@link ReformerModel#decodeCache}.
  *
- * <p>Numbers follow Hugging Face's rule for cached decoding: a new token of an LSH layer attends to
- * the chunks around its place among the tokens sorted by bucket. That is not what a forward pass
- * over the longer text gives, where later tokens move the chunks; in models of local layers alone
- * it is the same. Each sequence gives the numbers that it gives alone, all steps hash with the
- * prompt's rotations, and tokens of an attention mask are not attended to.
+ * <p>With {@link org.reformer4j.api.LshSelection#CAUSAL}, and in models of local layers alone, the
+ * numbers are those of a forward pass over the longer text: the same bits on the reference backend,
+ * to rounding on others. Otherwise they follow Hugging Face's rule for cached decoding: a new token
+ * of an LSH layer attends to the chunks around its place among the tokens sorted by bucket, while
+ * in a forward pass later tokens move the chunks. Each sequence gives the numbers that it gives
+ * alone, all steps hash with the prompt's rotations, and tokens of an attention mask are not
+ * attended to.
  *
  * <p>A step costs the same whatever the length, but for copies when the room grows. A cache and its
  * forks share what they have in common and the memory, which the last of them frees when it is

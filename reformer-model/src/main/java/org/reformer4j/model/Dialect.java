@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
+import org.reformer4j.api.HashSpec;
 
 /**
  * What implementations of LSH attention do differently. Each choice is a field of {@code
@@ -115,13 +116,26 @@ public record Dialect(LogitScale logitScale, RotationScope rotationScope, Bucket
     if (rotationScope == RotationScope.HEAD) {
       return perHead;
     }
-    return (layer, heads, headSize, hash) -> {
-      float[] one = perHead.draw(layer, 1, headSize, hash);
-      float[] all = new float[Math.multiplyExact(heads, one.length)];
-      for (int head = 0; head < heads; head++) {
-        System.arraycopy(one, 0, all, head * one.length, one.length);
+    return new Rotations() {
+      @Override
+      public float[] draw(int layer, int heads, int headSize, HashSpec hash) {
+        float[] one = perHead.draw(layer, 1, headSize, hash);
+        float[] all = new float[Math.multiplyExact(heads, one.length)];
+        for (int at = 0; at < all.length; at += one.length) {
+          System.arraycopy(one, 0, all, at, one.length);
+        }
+        return all;
       }
-      return all;
+
+      @Override
+      public byte[] drawIntegers(int layer, int heads, int headSize, HashSpec hash) {
+        byte[] one = perHead.drawIntegers(layer, 1, headSize, hash);
+        byte[] all = new byte[Math.multiplyExact(heads, one.length)];
+        for (int at = 0; at < all.length; at += one.length) {
+          System.arraycopy(one, 0, all, at, one.length);
+        }
+        return all;
+      }
     };
   }
 

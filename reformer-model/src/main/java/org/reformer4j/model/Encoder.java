@@ -31,6 +31,7 @@ final class Encoder {
    */
   void embed(Tensor x1, Tensor x2, Tensor ids, Tensor positions, Pass pass) {
     Backend backend = pass.backend();
+    backend.place("the embeddings");
     if (x1.type() == DType.F32) {
       embeddings.forward(x1, ids, positions, pass);
     } else {

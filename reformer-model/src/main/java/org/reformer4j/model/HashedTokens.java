@@ -6,13 +6,15 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
 /**
- * The buckets of an LSH layer's tokens while decoding. A sequence has none until it is longer than
- * a chunk; then all its tokens are hashed. The rotations are those of the prompt.
+ * The buckets of an LSH layer's tokens while decoding. With the sorted selection a sequence has
+ * none until it is longer than a chunk; then all its tokens are hashed. The rotations are those of
+ * the prompt.
  */
 final class HashedTokens {
   private final ReformerConfig config;
@@ -41,7 +43,7 @@ final class HashedTokens {
   /**
    * Makes the buckets of a prompt.
    *
-   * @param rotations F32 [H, K, R * columns]
+   * @param rotations of the prompt, F32 or I8
    * @param buckets [B, H, R, T], or null where nothing was hashed
    * @param lengths of the sequences
    */
@@ -51,7 +53,7 @@ final class HashedTokens {
     HashedTokens tokens =
         new HashedTokens(config, hash, rotations, new BucketLists[batch][], new boolean[batch]);
     for (int b = 0; b < batch; b++) {
-      if (isHashedPrompt(config, lengths[b])) {
+      if (tokens.isHashedPrompt(lengths[b])) {
         tokens.fromPrompt[b] = true;
         int perSequence = buckets.length / batch;
         int stride = perSequence / tokens.segments();
@@ -141,13 +143,31 @@ final class HashedTokens {
     }
   }
 
+  private boolean isCausal() {
+    return hash.selection() == LshSelection.CAUSAL;
+  }
+
   private void list(int row, int b, int[] buckets, int count, RowLists seen) {
     int chunk = config.lshAttnChunkLength();
+    int before = config.lshNumChunksBefore();
     for (int i = 0; i < lists[b].length; i++) {
       BucketLists tokens = lists[b][i];
       tokens.add(buckets[i * count + row]);
-      int first = (tokens.rankOfLast() / chunk - config.lshNumChunksBefore()) * chunk;
-      seen.sorted(row, b, i, tokens, first, chunks());
+      if (isCausal()) {
+        seen.bucket(row, b, i, tokens, chunk, before);
+      } else {
+        int first = (tokens.rankOfLast() / chunk - before) * chunk;
+        int length = chunks();
+        if (hash.distinct()) {
+          // Chunks form no ring then.
+          length = Math.min(first + length, tokens.size()) - Math.max(first, 0);
+          first = Math.max(first, 0);
+        }
+        seen.sorted(row, b, i, tokens, first, length);
+      }
+    }
+    for (int head = 0; hash.distinct() && head < config.numAttentionHeads(); head++) {
+      seen.onceEach(row, head);
     }
   }
 
@@ -179,7 +199,7 @@ final class HashedTokens {
       return;
     }
     if (length < prompt) {
-      fromPrompt[b] &= isHashedPrompt(config, length);
+      fromPrompt[b] &= isHashedPrompt(length);
     }
     boolean hashed = fromPrompt[b] || (length > prompt && length >= config.lshAttnChunkLength());
     if (!hashed) {
@@ -191,8 +211,8 @@ final class HashedTokens {
     }
   }
 
-  private static boolean isHashedPrompt(ReformerConfig config, int length) {
-    return Passes.paddedLength(config, length) > config.lshAttnChunkLength();
+  private boolean isHashedPrompt(int length) {
+    return isCausal() || Passes.paddedLength(config, length) > config.lshAttnChunkLength();
   }
 
   private int[] hash(Tensor queryKeys, Sequences sequences, Backend backend) {

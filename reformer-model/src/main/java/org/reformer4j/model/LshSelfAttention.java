@@ -5,7 +5,9 @@ import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -40,7 +42,8 @@ final class LshSelfAttention implements SelfAttention {
 
   @Override
   public boolean sorts(Pass pass) {
-    return !spec(pass).allShort();
+    // Causal selection goes by buckets in short sequences, too: these may grow.
+    return pass.hash().selection() == LshSelection.CAUSAL || !spec(pass).allShort();
   }
 
   @Override
@@ -50,18 +53,22 @@ final class LshSelfAttention implements SelfAttention {
     HashSpec hash = pass.hash();
     Sequences sequences = spec.sequences();
     long[] shape = {sequences.batch(), spec.heads(), hash.rounds(), sequences.stride()};
-    Tensor order = scope.allocate(DType.I32, shape);
+    boolean inRuns = hash.usesRuns();
+    int entries = inRuns ? RunLayout.of(spec, hash).entries() : sequences.stride();
+    Tensor result = scope.allocate(DType.I32, shape[0], shape[1], shape[2], entries);
     try (TensorScope scratch = backend.scope("hash")) {
+      Tensor order = inRuns ? scratch.allocate(DType.I32, shape) : result;
       Tensor rotations =
-          scratch.allocate(
-              DType.F32, spec.heads(), spec.headSize(), hash.rounds() * hash.rotationColumns());
-      backend.upload(rotations, pass.rotations().draw(layer, spec.heads(), spec.headSize(), hash));
+          config.lshHashing().rotations(pass.rotations(), layer, config, hash, scratch, backend);
       Tensor buckets = scratch.allocate(DType.I32, shape);
       backend.lshBuckets(buckets, projected.first(), rotations, pass.keyMask(), spec, hash);
       pass.trace().buckets(layer, buckets, hash);
       backend.lshSort(order, buckets, sequences, hash);
+      if (inRuns) {
+        backend.lshRuns(result, order, buckets, spec, hash);
+      }
     }
-    return order;
+    return result;
   }
 
   @Override
@@ -124,7 +131,7 @@ final class LshSelfAttention implements SelfAttention {
   @Override
   public AttentionSpec spec(Pass pass) {
     return new AttentionSpec(
-        pass.sequences(),
+        pass.hash().places(pass.sequences(), config.lshAttnChunkLength()),
         config.numAttentionHeads(),
         config.attentionHeadSize(),
         config.lshAttnChunkLength(),

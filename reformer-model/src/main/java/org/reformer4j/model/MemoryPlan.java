@@ -3,6 +3,8 @@ package org.reformer4j.model;
 import java.util.Arrays;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.model.Pass.Pieces;
@@ -91,8 +93,9 @@ final class MemoryPlan {
   }
 
   /**
-   * The formula of what layers keep, with N = B*T rows: an order 4 H R N bytes, results e D N for
-   * the feed-forward, and e (D + H K) N + 4 H N for attention, e being the bytes of an activation.
+   * The formula of what layers keep, with N = B*T rows: an order 4 H R N bytes, 4 B H R E in runs,
+   * results e D N for the feed-forward, and e (D + H K) N + 4 H N for attention, e being the bytes
+   * of an activation.
    *
    * @param config the model's
    * @param sequences rows of the batch
@@ -111,7 +114,7 @@ final class MemoryPlan {
       if (sorts(layer)
           && (config.residualArithmetic() == ResidualArithmetic.FLOAT
               || level.compareTo(MemoryPolicy.KEEP_ORDER) >= 0)) {
-        bytes += rows * heads * hash.rounds() * DType.I32.bytes();
+        bytes += orderEntries() * heads * hash.rounds() * DType.I32.bytes();
       }
       if (level.compareTo(MemoryPolicy.KEEP_FEED_FORWARD) >= 0) {
         bytes += rows * config.hiddenSize() * activations.bytes();
@@ -124,11 +127,20 @@ final class MemoryPlan {
     }
 
     private boolean sorts(int layer) {
-      boolean sorts = false;
+      boolean sorts = hash.selection() == LshSelection.CAUSAL;
       for (int b = 0; b < sequences.batch(); b++) {
         sorts |= sequences.slots(b) > config.lshAttnChunkLength();
       }
       return sorts && config.attnLayers().get(layer) == AttentionKind.LSH;
+    }
+
+    /** Entries of an order per head and round, of all sequences. */
+    private long orderEntries() {
+      int chunk = config.lshAttnChunkLength();
+      return hash.usesRuns()
+          ? (long) sequences.batch()
+              * RunLayout.of(hash.places(sequences, chunk), chunk, hash).entries()
+          : sequences.rows();
     }
 
     /**
@@ -160,7 +172,8 @@ final class MemoryPlan {
         group = (long) heldHeads * config.attentionHeadSize();
       }
       long attention = block * e * 2 * d + rows * (e * (w + 7 * group) + Float.BYTES * heads);
-      long sorting = Float.BYTES * (rows * heads * rounds + w * rounds * hash.rotationColumns());
+      long sorted = hash.usesRuns() ? rows + orderEntries() : rows;
+      long sorting = Float.BYTES * (sorted * heads * rounds + w * rounds * hash.rotationColumns());
       long chunk = Math.min(FeedForwardBranch.chunkRows(config), rows);
       long feedForward = block * e * 4 * d + chunk * Float.BYTES * 3 * f;
       long head =

@@ -41,7 +41,7 @@ public final class ModelOutline {
     int[] slots = new int[batch];
     Arrays.fill(lengths, length);
     Arrays.fill(slots, Passes.paddedLength(config, length));
-    HashSpec hash = new HashSpec(config.numHashes(), config.bucketFactors(slots[0]));
+    HashSpec hash = config.hash(config.numHashes(), slots[0]);
     KeptBytes size =
         new KeptBytes(config, Sequences.of(length, lengths, slots), hash, precision.activations());
     return size.step(policy == MemoryPolicy.RECOMPUTE)

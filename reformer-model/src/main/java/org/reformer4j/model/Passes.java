@@ -27,8 +27,7 @@ final class Passes {
     int[] lengths = batch.lengths();
     int[] slots = Arrays.stream(lengths).map(length -> paddedLength(config, length)).toArray();
     int longest = Arrays.stream(slots).max().orElseThrow();
-    HashSpec hash =
-        new HashSpec(options.numHashes().orElse(config.numHashes()), config.bucketFactors(longest));
+    HashSpec hash = config.hash(options.numHashes().orElse(config.numHashes()), longest);
     Rotations rotations = rotations(config, options);
     Sequences sequences = Sequences.of(batch.length(), lengths, slots);
     // Before anything of the pass is allocated, so that what is left is what the pass may take.

@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.reformer4j.api.Backend;
-import org.reformer4j.api.DType;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -82,11 +81,8 @@ final class PromptRecorder implements Trace {
 
   private HashedTokens hashed(int layer) {
     HashSpec spec = hash == null ? unhashed() : hash;
-    int heads = config.numAttentionHeads();
-    int headSize = config.attentionHeadSize();
-    Tensor rotations =
-        scope.allocate(DType.F32, heads, headSize, spec.rounds() * spec.rotationColumns());
-    backend.upload(rotations, Passes.rotations(config, options).draw(layer, heads, headSize, spec));
+    Rotations drawn = Passes.rotations(config, options);
+    Tensor rotations = config.lshHashing().rotations(drawn, layer, config, spec, scope, backend);
     HashedTokens tokens = HashedTokens.of(config, spec, rotations, buckets, lengths);
     buckets = null;
     return tokens;
@@ -95,7 +91,6 @@ final class PromptRecorder implements Trace {
   /** A short prompt chooses no number of buckets; the text may become as long as it can. */
   private HashSpec unhashed() {
     int longest = Passes.paddedLength(config, config.maxPositions());
-    return new HashSpec(
-        options.numHashes().orElse(config.numHashes()), config.bucketFactors(longest));
+    return config.hash(options.numHashes().orElse(config.numHashes()), longest);
   }
 }

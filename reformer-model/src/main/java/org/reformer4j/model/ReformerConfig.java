@@ -11,6 +11,8 @@ import java.util.OptionalLong;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 
 /**
  * All that defines a Reformer besides its weights: the fields of Hugging Face's ReformerConfig with
@@ -56,6 +58,9 @@ import org.reformer4j.api.Activation;
  * @param tieWordEmbeddings always false: the head has 2*D columns, the word embeddings D
  * @param useCache whether generation caches by default
  * @param vocabSize V
+ * @param lshHashing in what numbers LSH layers hash
+ * @param lshSelection which hashed tokens share a chunk
+ * @param lshDistinctKeys whether a key that a query meets in several hash rounds counts once
  * @param residualArithmetic in what numbers the residual streams add up
  * @param dialect in what LSH attention may differ from Hugging Face's
  * @param extra other fields of {@code config.json} as JSON text, kept to be written back
@@ -98,6 +103,9 @@ public record ReformerConfig(
     boolean tieWordEmbeddings,
     boolean useCache,
     int vocabSize,
+    LshHashing lshHashing,
+    LshSelection lshSelection,
+    boolean lshDistinctKeys,
     ResidualArithmetic residualArithmetic,
     Dialect dialect,
     Map<String, String> extra) {
@@ -120,6 +128,8 @@ public record ReformerConfig(
     extra = Collections.unmodifiableSortedMap(new TreeMap<>(Map.copyOf(extra)));
     Objects.requireNonNull(classifierDropout, "classifierDropout");
     Objects.requireNonNull(dialect, "dialect");
+    Objects.requireNonNull(lshHashing, "lshHashing");
+    Objects.requireNonNull(lshSelection, "lshSelection");
     Objects.requireNonNull(residualArithmetic, "residualArithmetic");
     Objects.requireNonNull(hashSeed, "hashSeed");
     Objects.requireNonNull(hiddenAct, "hiddenAct");
@@ -172,6 +182,9 @@ public record ReformerConfig(
             !tieWordEmbeddings,
             "tie_word_embeddings is true, but the head has twice the columns of"
                 + " the word embeddings; set it to false");
+    if (lshHashing == LshHashing.INTEGER && attnLayers.contains(AttentionKind.LSH)) {
+      rules.integerHashing(attentionHeadSize, hashSeed);
+    }
     if (axialPosEmbds) {
       rules.axial(axialPosShape, axialPosEmbdsDim, hiddenSize);
     }
@@ -261,7 +274,8 @@ public record ReformerConfig(
   /**
    * Returns the factors of the number of buckets: those set, or else those of the dialect's rule;
    * by Hugging Face's, a power of two of about two buckets per chunk, in two factors where it is
-   * large.
+   * large. Causal selection takes a power of two of at most one bucket per two chunks of the
+   * longest sequence, whatever the length: otherwise a longer text would hash otherwise.
    *
    * @param paddedLength T, the length with its padding; less than an LSH chunk counts as one chunk
    * @throws IllegalArgumentException if the length is not positive
@@ -277,7 +291,33 @@ public record ReformerConfig(
         2L
             * Math.max(
                 (int) Math.sqrt(maxPositionEmbeddings / lshAttnChunkLength), lshAttnChunkLength);
+    if (lshSelection == LshSelection.CAUSAL) {
+      int chunks = maxPositions() / lshAttnChunkLength;
+      return Dialect.HUGGING_FACE.bucketFactors(Math.max(1, chunks / 4), limit);
+    }
     return dialect.bucketFactors(Math.max(1, paddedLength / lshAttnChunkLength), limit);
+  }
+
+  /**
+   * Returns how LSH layers hash.
+   *
+   * @param rounds R
+   * @param paddedLength as {@link #bucketFactors} takes it
+   */
+  public HashSpec hash(int rounds, int paddedLength) {
+    return new HashSpec(rounds, bucketFactors(paddedLength), lshSelection, lshDistinctKeys);
+  }
+
+  /**
+   * Returns how far LSH layers of causal selection reach: a query sees so many tokens back in a
+   * bucket of average size, the buckets times the tokens of the chunks before the own one. What
+   * lies further back no layer can find, and training cannot mend that. {@link Long#MAX_VALUE} for
+   * other models, whose chunks span buckets.
+   */
+  public long reach() {
+    return lshSelection == LshSelection.CAUSAL && attnLayers.contains(AttentionKind.LSH)
+        ? (long) hash(1, maxPositions()).buckets() * lshAttnChunkLength * lshNumChunksBefore
+        : Long.MAX_VALUE;
   }
 
   private static long paddingMultiple(

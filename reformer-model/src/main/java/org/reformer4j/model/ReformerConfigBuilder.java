@@ -8,6 +8,7 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.LshSelection;
 
 /**
  * Makes a {@link ReformerConfig}; each setter sets the field of its name, whose meaning and range
@@ -60,6 +61,9 @@ public final class ReformerConfigBuilder {
   private boolean tieWordEmbeddings = false;
   private boolean useCache = true;
   private int vocabSize = 320;
+  private LshHashing lshHashing = LshHashing.FLOAT;
+  private LshSelection lshSelection = LshSelection.SORTED;
+  private boolean lshDistinctKeys;
   private ResidualArithmetic residualArithmetic = ResidualArithmetic.FLOAT;
   private Dialect dialect = Dialect.HUGGING_FACE;
   private Map<String, String> extra = Map.of();
@@ -104,6 +108,9 @@ public final class ReformerConfigBuilder {
     tieWordEmbeddings = config.tieWordEmbeddings();
     useCache = config.useCache();
     vocabSize = config.vocabSize();
+    lshHashing = config.lshHashing();
+    lshSelection = config.lshSelection();
+    lshDistinctKeys = config.lshDistinctKeys();
     residualArithmetic = config.residualArithmetic();
     dialect = config.dialect();
     extra = config.extra();
@@ -338,6 +345,21 @@ public final class ReformerConfigBuilder {
     return this;
   }
 
+  public ReformerConfigBuilder lshHashing(LshHashing lshHashing) {
+    this.lshHashing = lshHashing;
+    return this;
+  }
+
+  public ReformerConfigBuilder lshSelection(LshSelection lshSelection) {
+    this.lshSelection = lshSelection;
+    return this;
+  }
+
+  public ReformerConfigBuilder lshDistinctKeys(boolean lshDistinctKeys) {
+    this.lshDistinctKeys = lshDistinctKeys;
+    return this;
+  }
+
   public ReformerConfigBuilder residualArithmetic(ResidualArithmetic residualArithmetic) {
     this.residualArithmetic = residualArithmetic;
     return this;
@@ -404,6 +426,9 @@ public final class ReformerConfigBuilder {
         tieWordEmbeddings,
         useCache,
         vocabSize,
+        lshHashing,
+        lshSelection,
+        lshDistinctKeys,
         residualArithmetic,
         dialect,
         extra);

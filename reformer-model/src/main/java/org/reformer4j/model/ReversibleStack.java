@@ -10,6 +10,8 @@ import org.reformer4j.api.TensorScope;
  * two streams. Activations of no layer are kept; the backward pass rebuilds them from the outputs.
  */
 final class ReversibleStack {
+  private static final String BACK = " on the way back";
+
   private final List<Branch> branches;
 
   /**
@@ -55,9 +57,12 @@ final class ReversibleStack {
         if (i % 2 == 0) {
           pass.trace().layerInput(i / 2, x1, x2);
         }
+        enter(i, "", pass);
         saved[i] = branches.get(i).forward(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), pass);
         normal = normal.then(norm(i + 1), i % 2 == 0 ? x1 : x2);
       }
+    } finally {
+      pass.backend().place("");
     }
     pass.trace().layerInput(saved.length / 2, x1, x2);
     return saved;
@@ -73,9 +78,12 @@ final class ReversibleStack {
     try (TensorScope scope = pass.backend().scope("stack")) {
       NormalRows normal = first(0, x1, x2, scope, pass);
       for (int i = 0; i < branches.size(); i++) {
+        enter(i, "", pass);
         branches.get(i).decode(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), cache, pass);
         normal = normal.then(norm(i + 1), i % 2 == 0 ? x1 : x2);
       }
+    } finally {
+      pass.backend().place("");
     }
   }
 
@@ -84,9 +92,12 @@ final class ReversibleStack {
     try (TensorScope scope = pass.backend().scope("stack")) {
       NormalRows normal = first(saved.length - 1, x1, x2, scope, pass);
       for (int i = saved.length - 1; i >= 0; i--) {
+        enter(i, BACK, pass);
         branches.get(i).inverse(i % 2 == 0 ? x1 : x2, normal, norm(i - 1), saved[i], pass);
         normal = normal.then(norm(i - 1), i % 2 == 0 ? x1 : x2);
       }
+    } finally {
+      pass.backend().place("");
     }
   }
 
@@ -103,6 +114,7 @@ final class ReversibleStack {
       NormalRows normal = first(saved.length - 1, x1, x2, scope, pass);
       for (int i = saved.length - 1; i >= 0; i--) {
         Branch branch = branches.get(i);
+        enter(i, BACK, pass);
         if (i % 2 == 0) {
           branch.backward(x1, normal, norm(i - 1), dX1, dX2, saved[i], pass);
           pass.trace().rebuilt(i / 2, x1, x2, dX1, dX2);
@@ -111,7 +123,15 @@ final class ReversibleStack {
         }
         normal = normal.then(norm(i - 1), i % 2 == 0 ? x1 : x2);
       }
+    } finally {
+      pass.backend().place("");
     }
+  }
+
+  /** Tells the backend which branch comes, for its errors; layers count from 0 as in names. */
+  private static void enter(int i, String direction, Pass pass) {
+    String half = i % 2 == 0 ? ", attention" : ", feed-forward";
+    pass.backend().place("layer " + i / 2 + half + direction);
   }
 
   /** Returns the normalised input of the branch that comes first. */

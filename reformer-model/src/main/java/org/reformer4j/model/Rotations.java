@@ -2,8 +2,6 @@ package org.reformer4j.model;
 
 import java.util.Map;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.Philox;
-import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.model.random.TorchGenerator;
 
 /** Who draws the random rotations of LSH layers. */
@@ -21,18 +19,30 @@ public interface Rotations {
   float[] draw(int layer, int heads, int headSize, HashSpec hash);
 
   /**
-   * Rotations from the counter-based generator: other ones in every layer and step, the same in
-   * every run.
+   * Draws the rotations of a layer for integer hashing.
+   *
+   * @param layer index of the layer
+   * @param heads H
+   * @param headSize K
+   * @param hash rounds R and columns per round
+   * @return [H, R * columns, K], row-major, rounded normal numbers
+   * @throws IllegalArgumentException if these rotations are floats, as torch's and given ones are
+   */
+  default byte[] drawIntegers(int layer, int heads, int headSize, HashSpec hash) {
+    throw new IllegalArgumentException(
+        "the model hashes integers (lsh_hashing integer), and these rotations are floats: let the"
+            + " counter-based generator draw them, or set lsh_hashing to float");
+  }
+
+  /**
+   * Rotations from the counter-based generator, floats or integers: other ones in every layer and
+   * step, the same in every run.
    *
    * @param seed key of the generator
    * @param step training step; inference takes 0, so that it is repeatable
    */
   static Rotations counterBased(long seed, long step) {
-    return (layer, heads, headSize, hash) -> {
-      float[] values = new float[size(heads, headSize, hash)];
-      new Philox.Stream(seed, step, layer, RandomPurpose.ROTATIONS).normals(values);
-      return values;
-    };
+    return new CounterRotations(seed, step);
   }
 
   /**
@@ -74,7 +84,8 @@ public interface Rotations {
     };
   }
 
-  private static int size(int heads, int headSize, HashSpec hash) {
+  /** Returns H*K*R*columns. */
+  static int size(int heads, int headSize, HashSpec hash) {
     return Math.multiplyExact(
         Math.multiplyExact(heads, headSize), hash.rounds() * hash.rotationColumns());
   }

@@ -1,6 +1,8 @@
 package org.reformer4j.model;
 
 import java.util.Arrays;
+import java.util.HashSet;
+import java.util.Set;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.DecodeSpec;
@@ -67,6 +69,31 @@ final class RowLists {
     tokens.read(table, first, count, rank);
     replace(b, first, count);
     Arrays.fill(table, first + count, first + window, NONE);
+  }
+
+  /**
+   * Lets a new token attend to positions of its bucket.
+   *
+   * @param segment head * R + round
+   * @param chunk C
+   * @param before chunks before the token's own one
+   */
+  void bucket(int row, int b, int segment, BucketLists tokens, int chunk, int before) {
+    int first = at(row, segment);
+    int count = tokens.readOwn(table, first, chunk, before);
+    replace(b, first, count);
+    Arrays.fill(table, first + count, first + window, NONE);
+  }
+
+  /** Leaves out what a head of a new token has listed in an earlier round. */
+  void onceEach(int row, int head) {
+    Set<Integer> listed = new HashSet<>();
+    int first = at(row, head * rounds);
+    for (int i = first; i < first + rounds * window; i++) {
+      if (table[i] != NONE && !listed.add(table[i])) {
+        table[i] = NONE;
+      }
+    }
   }
 
   private int at(int row, int segment) {

@@ -142,6 +142,11 @@ final class KernelBackend implements Backend {
   }
 
   @Override
+  public void place(String place) {
+    range.place(place);
+  }
+
+  @Override
   public void synchronize() {
     exclusive(
         "synchronize",

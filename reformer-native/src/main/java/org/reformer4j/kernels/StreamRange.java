@@ -1,24 +1,41 @@
 package org.reformer4j.kernels;
 
-import org.reformer4j.api.BackendException;
+import java.util.ArrayList;
+import java.util.List;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.FixedPoint;
+import org.reformer4j.api.Shape;
 import org.reformer4j.api.Tensor;
 
 /**
- * Whether fixed-point streams stayed in their range. Kernels set one flag on the device; operations
- * that wait for the device look at it.
+ * Whether fixed-point streams stayed in their range. Each step that is queued has a flag of its own
+ * on the device, which its kernel sets; operations that wait for the device look at all of them, so
+ * that the first step that left the range is known without a wait of its own.
  */
 final class StreamRange {
+  /** Steps between two waits; what comes after them shares the last flag. */
+  static final int FLAGS = 1024;
+
+  private static final String LATER = " or a later one";
+
   private final Device device;
   private final Transfers transfers;
-  private long flag;
+  private final List<Step> queued = new ArrayList<>();
+  private long flags;
+  private String place = "";
+  private boolean shared;
 
-  /** The last operation that may have set the flag, null if none has been queued since. */
-  private String pending;
+  /** A step, or several of one branch. */
+  private record Step(String op, String place, Shape shape) {}
 
   StreamRange(Device device, Transfers transfers) {
     this.device = device;
     this.transfers = transfers;
+  }
+
+  /** Says what the steps from now on belong to. */
+  void place(String now) {
+    place = now;
   }
 
   /** Returns the flag for an operation on a stream, 0 for one that cannot leave its range. */
@@ -26,14 +43,22 @@ final class StreamRange {
     if (stream == null || stream.type() != DType.FIXED) {
       return 0;
     }
-    if (flag == 0) {
+    if (flags == 0) {
       long[] address = new long[1];
-      device.check(op, "", device.kernels().rf_allocate(device.context(), Integer.BYTES, address));
-      transfers.upload(op, address[0], 0);
-      flag = address[0];
+      long bytes = (long) FLAGS * Integer.BYTES;
+      device.check(op, "", device.kernels().rf_allocate(device.context(), bytes, address));
+      flags = address[0];
+      transfers.upload(op, flags, new int[FLAGS]);
     }
-    pending = op;
-    return flag;
+    Step step = new Step(op, place, stream.shape());
+    if (queued.isEmpty() || !queued.get(queued.size() - 1).equals(step)) {
+      if (queued.size() < FLAGS) {
+        queued.add(step);
+      } else {
+        shared = true;
+      }
+    }
+    return flags + (queued.size() - 1L) * Integer.BYTES;
   }
 
   /**
@@ -42,27 +67,27 @@ final class StreamRange {
    * @param waiting the operation that waits
    */
   void check(String waiting) {
-    if (pending == null) {
+    if (queued.isEmpty()) {
       return;
     }
-    String op = pending;
-    pending = null;
-    if (transfers.downloadInt(waiting, flag) != 0) {
-      transfers.upload(waiting, flag, 0);
-      throw new BackendException(
-          op,
-          0,
-          false,
-          op
-              + ": a fixed-point stream left its range of +-2048 or got a NaN, here or in an operation"
-              + " queued before, and was saturated, so that step cannot be taken back: discard it, and"
-              + " use F32 streams, smaller weights or a lower learning rate");
+    List<Step> steps = List.copyOf(queued);
+    boolean lastIsShared = shared;
+    queued.clear();
+    shared = false;
+    int[] set = transfers.downloadInts(waiting, flags, steps.size());
+    for (int i = 0; i < set.length; i++) {
+      if (set[i] != 0) {
+        transfers.upload(waiting, flags, new int[set.length]);
+        Step step = steps.get(i);
+        String where = step.place() + (lastIsShared && i == FLAGS - 1 ? LATER : "");
+        throw FixedPoint.leftRange(step.op(), where, DType.FIXED + step.shape().toString());
+      }
     }
   }
 
   void close() {
-    if (flag != 0 && device.alive()) {
-      device.note("close", device.kernels().rf_free(device.context(), flag));
+    if (flags != 0 && device.alive()) {
+      device.note("close", device.kernels().rf_free(device.context(), flags));
     }
   }
 }

@@ -144,13 +144,21 @@ final class Transfers {
 
   /** Waits for the device and returns the integer at an address. */
   int downloadInt(String op, long address) {
+    return downloadInts(op, address, 1)[0];
+  }
+
+  /** Waits for the device and returns a few integers from an address on, as many as fit 4 MiB. */
+  int[] downloadInts(String op, long address, int count) {
+    long length = (long) count * Integer.BYTES;
     device.check(
         op,
         "",
         device
             .kernels()
-            .rf_download(device.context(), buffer.address(), 4, address, 4, Integer.BYTES, 1));
-    return ints.get(0);
+            .rf_download(device.context(), buffer.address(), length, address, length, length, 1));
+    int[] values = new int[count];
+    ints.get(0, values);
+    return values;
   }
 
   /** Waits for the device and returns the double at an address. */

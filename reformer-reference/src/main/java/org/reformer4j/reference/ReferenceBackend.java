@@ -1,6 +1,7 @@
 package org.reformer4j.reference;
 
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.AttentionSpec;
@@ -11,6 +12,7 @@ import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
+import org.reformer4j.api.FixedPoint;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
@@ -26,6 +28,7 @@ public final class ReferenceBackend implements Backend {
   private final Workers workers;
   private final ArrayMemory memory;
   private final ExclusiveUse use = new ExclusiveUse();
+  private String place = "";
   private boolean closed;
 
   /**
@@ -54,6 +57,17 @@ public final class ReferenceBackend implements Backend {
         });
   }
 
+  /** Takes a step of a residual stream, which is false if the stream left its range. */
+  private void step(String op, Tensor acc, BooleanSupplier step) {
+    exclusive(
+        op,
+        () -> {
+          if (!step.getAsBoolean()) {
+            throw FixedPoint.leftRange(op, place, acc.toString());
+          }
+        });
+  }
+
   @Override
   public String name() {
     return NAME;
@@ -62,6 +76,11 @@ public final class ReferenceBackend implements Backend {
   @Override
   public String description() {
     return "plain Java " + Runtime.version().feature() + ", " + workers.threads() + " threads";
+  }
+
+  @Override
+  public void place(String now) {
+    place = now;
   }
 
   @Override
@@ -207,7 +226,7 @@ public final class ReferenceBackend implements Backend {
 
   @Override
   public void residual(Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
-    exclusive("residual", () -> Residual.run(workers, acc, y, bias, sign, dropout));
+    step("residual", acc, () -> Residual.run(workers, acc, y, bias, sign, dropout));
   }
 
   @Override
@@ -221,16 +240,18 @@ public final class ReferenceBackend implements Backend {
       Tensor gain,
       Tensor normBias,
       float epsilon) {
-    exclusive(
+    step(
         "residualNorm",
+        acc,
         () -> ResidualNorm.run(workers, out, acc, y, bias, sign, dropout, gain, normBias, epsilon));
   }
 
   @Override
   public void residualInverse(
       Tensor acc, Tensor dY, Tensor dBias, Tensor y, Tensor bias, Tensor dAcc, Dropout dropout) {
-    exclusive(
+    step(
         "residualInverse",
+        acc,
         () -> ResidualInverse.run(workers, acc, dY, dBias, y, bias, dAcc, dropout));
   }
 

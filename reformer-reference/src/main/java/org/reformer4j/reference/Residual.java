@@ -1,7 +1,6 @@
 package org.reformer4j.reference;
 
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.FixedPoint;
@@ -19,9 +18,11 @@ final class Residual {
     boolean run(Workers workers);
   }
 
-  static void run(Workers workers, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
+  /** Takes a step; returns false if a FIXED stream saturated. */
+  static boolean run(
+      Workers workers, Tensor acc, Tensor y, Tensor bias, int sign, Dropout dropout) {
     KernelArguments.F32.residual(acc, y, bias, sign);
-    report("residual", acc, step(acc, y, bias, sign, dropout).run(workers));
+    return step(acc, y, bias, sign, dropout).run(workers);
   }
 
   /** Returns a step with its tensors looked up, not taken yet. */
@@ -96,22 +97,6 @@ final class Residual {
           }
         });
     return inRange.get();
-  }
-
-  /** Throws if a step left the range of FIXED. */
-  static void report(String op, Tensor acc, boolean inRange) {
-    if (!inRange) {
-      throw new BackendException(
-          op,
-          0,
-          false,
-          op
-              + ": the fixed-point stream acc "
-              + acc
-              + " left its range of +-2048 or got a NaN and was saturated, so this step cannot be"
-              + " taken back: discard it, and use F32 streams, smaller weights or a lower learning"
-              + " rate");
-    }
   }
 
   static void backward(Workers workers, Tensor dY, Tensor dBias, Tensor dAcc, Dropout dropout) {

@@ -6,11 +6,10 @@ import org.reformer4j.api.Tensor;
 
 /** acc -= dropout(y + bias), dY = dropout(dAcc), dBias += column sums of dY, in this order. */
 final class ResidualInverse {
-  private static final String OP = "residualInverse";
-
   private ResidualInverse() {}
 
-  static void run(
+  /** Returns false if a FIXED stream saturated. */
+  static boolean run(
       Workers workers,
       Tensor acc,
       Tensor dY,
@@ -24,6 +23,6 @@ final class ResidualInverse {
     boolean inRange = step.run(workers);
     // y has been read: dY may be the same tensor.
     Residual.gradient(workers, dY, dBias, dAcc, dropout);
-    Residual.report(OP, acc, inRange);
+    return inRange;
   }
 }

@@ -6,11 +6,10 @@ import org.reformer4j.api.Tensor;
 
 /** acc += sign * dropout(y + bias), then out = LayerNorm(acc): one operation after the other. */
 final class ResidualNorm {
-  private static final String OP = "residualNorm";
-
   private ResidualNorm() {}
 
-  static void run(
+  /** Returns false if a FIXED stream saturated. */
+  static boolean run(
       Workers workers,
       Tensor out,
       Tensor acc,
@@ -26,6 +25,6 @@ final class ResidualNorm {
     LayerNorm.Forward norm = LayerNorm.forward(out, acc, gain, normBias, epsilon);
     boolean inRange = step.run(workers);
     norm.run(workers);
-    Residual.report(OP, acc, inRange);
+    return inRange;
   }
 }

@@ -6,12 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
+import org.reformer4j.api.Tensor;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.MemoryPolicy;
@@ -24,7 +26,8 @@ import org.reformer4j.model.generate.CachedDecoder;
 
 /** Models on fixed-point streams: what is rebuilt is what was there. */
 class ExactReversibilityTest {
-  private static final int DEEP = 100;
+  /** Where kernels are simulated, a block takes about a millisecond. */
+  private static final int DEEP = Boolean.getBoolean(TestBackends.FAKE_CUDA) ? 16 : 100;
 
   static List<String> backends() {
     return TestBackends.names();
@@ -34,7 +37,7 @@ class ExactReversibilityTest {
     return TestModels.small(layers).residualArithmetic(ResidualArithmetic.FIXED_POINT);
   }
 
-  /** At depth 100, where floats have drifted. */
+  /** Where floats have drifted. */
   @ParameterizedTest
   @MethodSource("backends")
   void theInverseIsExactAtAnyDepth(String name) {
@@ -99,20 +102,66 @@ class ExactReversibilityTest {
     }
   }
 
-  /** A stream that leaves its range ends the step with an error. */
+  /** A stream that leaves its range ends the step with an error that names where. */
   @ParameterizedTest
   @MethodSource("backends")
-  void overflowIsReported(String name) {
+  void overflowIsReportedWithItsLayer(String name) {
+    Map<String, String> parameters = new LinkedHashMap<>();
+    parameters.put("reformer.embeddings.word_embeddings.weight", "the embeddings");
+    for (int layer = 0; layer < 3; layer++) {
+      String prefix = "reformer.encoder.layers." + layer;
+      parameters.put(prefix + ".attention.output.dense.weight", "layer " + layer + ", attention");
+      parameters.put(
+          prefix + ".feed_forward.output.dense.bias", "layer " + layer + ", feed-forward");
+    }
     Batch batch = TestModels.batch(1, 60, 1);
     try (Backend backend = TestBackends.open(name);
-        ReformerModel model = ReformerModel.create(exact(2).build(), backend, 1)) {
-      Parameter words = model.parameters().find("reformer.embeddings.word_embeddings.weight");
-      float[] values = backend.download(words.value());
-      Arrays.fill(values, 3000f);
-      backend.upload(words.value(), values);
-      BackendException error =
-          assertThrows(BackendException.class, () -> model.loss(batch, CallOptions.EVALUATION));
-      assertTrue(error.getMessage().contains("range"), error.getMessage());
+        ReformerModel model = ReformerModel.create(exact(3).build(), backend, 1)) {
+      model.enableTraining();
+      double loss = model.loss(batch, CallOptions.EVALUATION);
+      parameters.forEach(
+          (parameter, place) -> {
+            Tensor value = model.parameters().find(parameter).value();
+            float[] before = backend.download(value);
+            float[] large = new float[before.length];
+            for (int i = 0; i < large.length; i++) {
+              large[i] = before[i] * 1e5f + 3000f;
+            }
+            backend.upload(value, large);
+            for (boolean training : new boolean[] {false, true}) {
+              BackendException error =
+                  assertThrows(
+                      BackendException.class,
+                      () -> {
+                        if (training) {
+                          model.lossAndGradients(batch, CallOptions.training(1, 1), 1f);
+                        } else {
+                          model.loss(batch, CallOptions.EVALUATION);
+                        }
+                      });
+              String message = error.getMessage();
+              assertTrue(message.contains(": in " + place + ": "), message);
+              assertTrue(message.contains("range"), message);
+            }
+            backend.upload(value, before);
+          });
+      assertEquals(loss, model.loss(batch, CallOptions.EVALUATION), "the model goes on");
+    }
+  }
+
+  /** New tokens of a cache, too. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void overflowWhileDecodingIsReportedWithItsLayer(String name) {
+    try (Backend backend = TestBackends.open(name);
+        ReformerModel model = ReformerModel.create(exact(2).build(), backend, 1);
+        CachedDecoder decoder = new CachedDecoder(model, CallOptions.EVALUATION)) {
+      decoder.append(TestModels.ids(20, 7));
+      Parameter bias =
+          model.parameters().find("reformer.encoder.layers.1.feed_forward.output.dense.bias");
+      backend.fill(bias.value(), -3000f);
+      BackendException error = assertThrows(BackendException.class, () -> decoder.append(4));
+      assertTrue(error.getMessage().contains(": in layer 1, feed-forward: "), error.getMessage());
     }
   }
 }

@@ -12,11 +12,13 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.RandomPurpose;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TensorScope;
 
 /** Residual streams of integers: exact inverses, saturation, and the fused operations. */
 class KernelFixedPointTest {
@@ -163,7 +165,50 @@ class KernelFixedPointTest {
     }
   }
 
-  /** A device's flag does not know which of the residual operations set it. */
+  /** A device is asked at the next wait, and then it still knows which step it was. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void theErrorNamesTheFirstStepThatLeftTheRange(String name) {
+    int steps = 1100;
+    int flags = 1024;
+    try (Backend backend = TestBackends.open(name);
+        TensorScope scope = backend.scope("test")) {
+      Tensor acc = scope.allocate(DType.FIXED, 1, 4);
+      Tensor[] y = {scope.allocate(DType.F32, 1, 4), scope.allocate(DType.F32, 1, 4)};
+      backend.fill(y[0], 0f);
+      backend.fill(y[1], 2000f);
+      for (int from : new int[] {1, 500, flags + 30, steps}) {
+        backend.fill(acc, 1000f);
+        BackendException error =
+            assertThrows(
+                BackendException.class,
+                () -> {
+                  for (int i = 0; i < steps; i++) {
+                    backend.place("step " + i);
+                    backend.residual(acc, y[i < from ? 0 : 1], null, 1, Dropout.NONE);
+                  }
+                  backend.place("elsewhere");
+                  backend.fill(acc, 1000f);
+                  backend.residual(acc, y[1], null, 1, Dropout.NONE);
+                  backend.synchronize();
+                });
+        String where =
+            from >= flags && !name.equals("reference")
+                ? "step " + (flags - 1) + " or a later one"
+                : from == steps ? "elsewhere" : "step " + from;
+        assertTrue(
+            error.getMessage().startsWith("residual: in " + where + ": "), error.getMessage());
+        assertTrue(error.getMessage().contains("FIXED[1, 4]"), error.getMessage());
+        assertTrue(error.getMessage().contains("residual_arithmetic"), error.getMessage());
+      }
+      backend.place("");
+      backend.fill(acc, 1000f);
+      backend.residual(acc, y[0], null, 1, Dropout.NONE);
+      assertEquals(1000f, backend.download(acc)[0], "reported once");
+    }
+  }
+
+  /** Nobody said what these operations belong to. */
   private static void assertReported(Runnable call) {
     BackendException error = assertThrows(BackendException.class, call::run);
     assertTrue(error.op().startsWith("residual"), error.op());

@@ -13,11 +13,13 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Activation;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ReformerConfigBuilder;
 import org.reformer4j.model.ReformerModel;
 
 /**
@@ -41,7 +43,26 @@ class ModelGradientTest {
       configs.add(
           TestModels.withDropout(TestModels.small(2)).hiddenAct(activation).numHashes(3).build());
     }
+    configs.add(causal().build());
+    configs.add(causal().lshDistinctKeys(true).lshNumChunksBefore(2).build());
+    configs.add(
+        TestModels.small(1)
+            .attnLayers(List.of(AttentionKind.LSH))
+            .hiddenAct(Activation.TANH)
+            .numHashes(3)
+            .lshDistinctKeys(true)
+            .build());
     return TestBackends.with(configs);
+  }
+
+  /** Chunks so short that runs have several. */
+  private static ReformerConfigBuilder causal() {
+    return TestModels.withDropout(TestModels.small(2))
+        .hiddenAct(Activation.TANH)
+        .lshSelection(LshSelection.CAUSAL)
+        .lshAttnChunkLength(2)
+        .numBuckets(List.of(4))
+        .numHashes(3);
   }
 
   @ParameterizedTest

@@ -6,6 +6,7 @@ import static org.reformer4j.model.checkpoint.ConfigField.integers;
 import static org.reformer4j.model.checkpoint.ConfigField.real;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.DoubleNode;
 import com.fasterxml.jackson.databind.node.IntNode;
 import com.fasterxml.jackson.databind.node.LongNode;
@@ -19,11 +20,13 @@ import java.util.OptionalLong;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.reformer4j.api.Activation;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Dialect;
 import org.reformer4j.model.Dialect.BucketRule;
 import org.reformer4j.model.Dialect.LogitScale;
 import org.reformer4j.model.Dialect.RotationScope;
+import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ProblemType;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerConfigBuilder;
@@ -172,6 +175,26 @@ final class ConfigFields {
           choice("lsh_logit_scale", LogitScale.class, Dialect::logitScale, Dialect::with),
           choice("lsh_rotation_scope", RotationScope.class, Dialect::rotationScope, Dialect::with),
           choice("num_buckets_rule", BucketRule.class, Dialect::bucketRule, Dialect::with),
+          new ConfigField(
+              "lsh_hashing",
+              (json, b) -> b.lshHashing(LshHashing.fromConfigName(ConfigField.toText(json))),
+              c ->
+                  c.lshHashing() == LshHashing.FLOAT
+                      ? MissingNode.getInstance()
+                      : TextNode.valueOf(c.lshHashing().configName())),
+          new ConfigField(
+              "lsh_selection",
+              (json, b) ->
+                  b.lshSelection(
+                      Dialect.fromConfigName(LshSelection.class, ConfigField.toText(json))),
+              c ->
+                  c.lshSelection() == LshSelection.SORTED
+                      ? MissingNode.getInstance()
+                      : TextNode.valueOf(Dialect.configName(c.lshSelection()))),
+          new ConfigField(
+              "lsh_distinct_keys",
+              (json, b) -> b.lshDistinctKeys(ConfigField.toBoolean(json)),
+              c -> c.lshDistinctKeys() ? BooleanNode.TRUE : MissingNode.getInstance()),
           new ConfigField(
               "residual_arithmetic",
               (json, b) ->

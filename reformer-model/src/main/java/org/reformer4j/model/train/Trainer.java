@@ -14,7 +14,8 @@ import org.reformer4j.model.checkpoint.ModelFolder;
 import org.reformer4j.model.text.Corpus;
 
 /**
- * Trains a causal byte-level model on a text, or a model of any task on labelled examples.
+ * Trains a causal byte-level model on a text, a model of any task on labelled examples, or any
+ * model on {@link TrainingData} of one's own.
  *
  * <p>Step s sees windows (s-1)*W .. s*W-1 of the shuffled text, or as many examples of an epoch's
  * order, and its dropout and rotations come from (seed, pass number): nothing depends on when or
@@ -88,7 +89,16 @@ public final class Trainer implements AutoCloseable {
     this(model, new ExampleData(model, train, validation, options), options, output, listener);
   }
 
-  private Trainer(
+  /**
+   * Prepares a training on data of any kind.
+   *
+   * @param model has a head for the labels of the data
+   * @param data what to learn and to be measured on
+   * @param options its course
+   * @param output folder of the results, made if it does not exist
+   * @param listener told what happens
+   */
+  public Trainer(
       ReformerModel model,
       TrainingData data,
       TrainingOptions options,

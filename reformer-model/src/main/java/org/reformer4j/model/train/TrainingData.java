@@ -6,13 +6,15 @@ import org.reformer4j.model.ReformerModel;
 
 /**
  * What a training learns from and is measured on, in an endless order that is a function of the
- * training's options alone.
+ * training's options alone. Implemented by whoever has other data than texts and examples; used by
+ * the thread that trains.
  */
-interface TrainingData {
+public interface TrainingData {
   /**
-   * Returns the batch of a pass.
+   * Returns the batch of a pass, with at least one label: the same in every call, so that an
+   * interrupted training can go on with the same bits.
    *
-   * @param pass number of the pass, from 0
+   * @param pass number of the pass, from 0; every step has as many passes as the options accumulate
    */
   Batch batch(long pass);
 
@@ -34,6 +36,8 @@ interface TrainingData {
   /**
    * Checks what every training needs.
    *
+   * @param model what is trained
+   * @param options of the training
    * @throws IllegalArgumentException if the context exceeds the positions, or precisions differ
    */
   static void check(ReformerModel model, TrainingOptions options) {

@@ -89,7 +89,8 @@ public final class ModelProofs {
     gradients(batch, exactStreams);
     float[] logits = model.logits(batch, CALL);
     add("the same call gives the same result", LOGIT, true, logits, model.logits(batch, CALL));
-    batches(sameBits && !config.numBuckets().isEmpty());
+    // Otherwise the longest sequence of a batch chooses the number of buckets.
+    batches(sameBits && (pastDecides() || !config.numBuckets().isEmpty()));
     padded(true, sameBits);
     padded(false, sameBits);
     chunks(batch, logits, sameBits);
@@ -182,7 +183,7 @@ public final class ModelProofs {
             + (left ? "behind" : "before")
             + " masked tokens, a multiple of the chunks",
         LOGIT,
-        sameBits && config.isDecoder() && lengthsAgree(),
+        sameBits && config.isDecoder() && pastDecides(),
         model.logits(Batch.of(ids), CALL),
         Arrays.copyOfRange(beside, first * columns, (first + own) * columns));
   }
@@ -190,11 +191,6 @@ public final class ModelProofs {
   /** Returns whether which keys a token sees is decided by the past alone. */
   private boolean pastDecides() {
     return !hashes() || config.lshSelection() == LshSelection.CAUSAL;
-  }
-
-  /** The same for texts of different lengths, which may choose other numbers of buckets. */
-  private boolean lengthsAgree() {
-    return pastDecides() && (!hashes() || !config.numBuckets().isEmpty());
   }
 
   private boolean hashes() {
@@ -248,7 +244,7 @@ public final class ModelProofs {
       }
     }
     // Other backends multiply the few rows of a step in another order than those of a whole text.
-    boolean exact = backend.name().equals("reference") && lengthsAgree();
+    boolean exact = backend.name().equals("reference") && pastDecides();
     proofs.add(new Proof("decoding with the cache gives the full pass", LOGIT, exact, difference));
   }
 

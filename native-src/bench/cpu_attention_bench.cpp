@@ -1,6 +1,7 @@
 // LSH attention of the CPU library, as a share of what the processor can do: only the multiply-adds of its matrix
 // products count, two of them forward and five backward; see cpu_peak.h. Chunks of 64, windows of 128, causal; of
-// floats, and of bfloat16, against the same peak, where the processor multiplies it.
+// floats, and of bfloat16, against the same peak, where the processor multiplies it. Then processor time, by turns with that,
+// where keys count once, and where every bucket has chunks of its own and a window of 192.
 //
 //   RF_BENCH_RUNS=20 cpu_attention_bench [threads...]
 #include <random>
@@ -17,6 +18,16 @@ struct Shape {
 
 const Shape kShapes[] = {{4096, 4, 64, 1}, {4096, 4, 64, 4}, {16384, 4, 64, 1}, {16384, 4, 64, 4}};
 constexpr int kChunk = 64;
+
+// An order of the tokens; without run_places the plain one.
+struct Order {
+  const char* name;
+  int before;
+  int by_bucket, distinct;
+  int buckets;
+  int64_t run_places;
+  int32_t *entries, *sequence;
+};
 
 void report(const char* what, const Shape& s, const Speed& best, const Speed& highest) {
   std::printf("%-9s %6d x %d x %d, %d rounds %8.1f %8.1f %6.1f%% %8.1f %8.1f %6.1f%%\n", what, s.length, s.heads,
@@ -65,10 +76,19 @@ void measure(rf_context* context, int type, int threads, Shape s) {
   float *const out = make(count), *const dq = make(count), *const dv = make(count);
   float* const lse = make(s.length * s.heads);
   int32_t* const buckets = reinterpret_cast<int32_t*>(make(segments * s.length));
-  int32_t* const order = reinterpret_cast<int32_t*>(make(segments * s.length));
-  int32_t* const sequence = reinterpret_cast<int32_t*>(make(2));
-  const int32_t lengths[] = {s.length, s.length};
-  check(rf_upload(context, sequence, 8, lengths, 8, 8, 1), "rf_upload");
+  int32_t* const sorted = reinterpret_cast<int32_t*>(make(segments * s.length));
+  const int64_t own_places = s.length + std::min(s.length / 128 + 1, s.length) * int64_t{kChunk - 1};
+  Order orders[] = {{"sorted", 1, 0, 0, factors[0], 0, nullptr, nullptr},
+                    {"distinct", 1, 0, 1, factors[0], s.length, nullptr, nullptr},
+                    {"causal", 2, 1, 0, s.length / 128, own_places / kChunk * kChunk, nullptr, nullptr}};
+  for (Order& order : orders) {
+    const int64_t places = order.run_places;
+    const int64_t entries = places == 0 ? s.length : places + places / kChunk + order.distinct * s.length;
+    order.entries = reinterpret_cast<int32_t*>(make(segments * entries));
+    order.sequence = reinterpret_cast<int32_t*>(make(2));
+    const int32_t lengths[] = {s.length, static_cast<int32_t>(std::max<int64_t>(places, s.length))};
+    check(rf_upload(context, order.sequence, 8, lengths, 8, 8, 1), "rf_upload");
+  }
   const int fast = rf_attention_fast(type, s.size, kChunk, 0, 0);
   float* const workspace = make(std::max(
       {rf_attention_workspace(1, s.length, s.heads, s.size, s.rounds, s.heads, fast),
@@ -77,38 +97,58 @@ void measure(rf_context* context, int type, int threads, Shape s) {
   const int64_t chunks = int64_t{s.rounds} * s.length / kChunk;
   const double product = 2e-9 * static_cast<double>(chunks * s.heads * s.size) * kChunk * 2 * kChunk;
   const double hash = 2e-9 * static_cast<double>(count * columns);
-#define ATTENTION                                                                                                  \
-  q, width, q, width, v, width, type, order, 0, 0, sequence, nullptr, nullptr, 1, s.length, s.heads, s.size, s.rounds, \
-      kChunk, 1, 2, 1, 1, chunks * 4, s.heads, 0, 0, 0, 0, 1.0f, 0
-  const auto run_hash = [&](int) {
+#define ATTENTION                                                                                                    \
+  q, width, q, width, v, width, type, order.entries, order.run_places, order.distinct, order.sequence, nullptr, nullptr, \
+      1, s.length, s.heads, s.size, s.rounds, kChunk, order.before, order.before + 1, 1, 1,                           \
+      std::max(s.rounds * order.run_places / kChunk, chunks) * 4, s.heads, 0, 0, 0, 0, 1.0f, 0
+  const auto hash_into = [&](int32_t bucket_count) {
     check(rf_lsh_hash(context, buckets, q, width, type, rotations, RF_F32, nullptr, nullptr, 1, s.length, s.heads,
-                      s.size, s.rounds, factors, 1),
+                      s.size, s.rounds, &bucket_count, 1),
           "rf_lsh_hash");
   };
-  const auto run_sort = [&](int) {
-    check(rf_lsh_sort(context, order, buckets, segments, s.length, factors[0], nullptr, segments, workspace),
+  const auto sort = [&](int32_t* to, int32_t bucket_count) {
+    check(rf_lsh_sort(context, to, buckets, segments, s.length, bucket_count, nullptr, segments, workspace),
           "rf_lsh_sort");
   };
-  const auto run_forward = [&](int) {
-    check(rf_attention(context, out, width, type, lse, ATTENTION, workspace), "rf_attention");
-  };
-  const auto run_backward = [&](int) {
-    check(rf_attention_backward(context, dq, width, nullptr, 0, dv, width, d_out, width, out, width, type, lse,
-                                ATTENTION, workspace),
-          "rf_attention_backward");
-  };
-  Speed highest, hashed, sorted, forward, backward;
+  for (const Order& order : orders) {
+    hash_into(order.buckets);
+    sort(order.run_places == 0 ? order.entries : sorted, order.buckets);
+    if (order.run_places != 0) {
+      check(rf_lsh_runs(context, order.entries, sorted, buckets, segments, s.length, nullptr, segments, kChunk,
+                        order.run_places, order.by_bucket, order.distinct),
+            "rf_lsh_runs");
+    }
+  }
+  Speed highest, hashed, sorting, forward[3], backward[3];
   for (int run = 0; run < runs(); ++run) {
     peak(&highest, context, threads);
-    time_once(&hashed, hash, threads, run_hash, 1);
-    time_once(&sorted, 1e-9 * static_cast<double>(segments * s.length), threads, run_sort, 1);
-    time_once(&forward, 2 * product, threads, run_forward, 1);
-    time_once(&backward, 5 * product, threads, run_backward, 1);
+    time_once(&hashed, hash, threads, [&](int) { hash_into(factors[0]); }, 1);
+    time_once(&sorting, 1e-9 * static_cast<double>(segments * s.length), threads, [&](int) { sort(sorted, factors[0]); },
+              1);
+    for (int i = 0; i < 3; ++i) {
+      const Order& order = orders[i];
+      time_once(&forward[i], 2 * product, threads,
+                [&](int) {
+                  check(rf_attention(context, out, width, type, lse, ATTENTION, workspace), "rf_attention");
+                },
+                1);
+      time_once(&backward[i], 5 * product, threads,
+                [&](int) {
+                  check(rf_attention_backward(context, dq, width, nullptr, 0, dv, width, d_out, width, out, width, type,
+                                              lse, ATTENTION, workspace),
+                        "rf_attention_backward");
+                },
+                1);
+    }
   }
-  report("forward", s, forward, highest);
-  report("backward", s, backward, highest);
+  report("forward", s, forward[0], highest);
+  report("backward", s, backward[0], highest);
   report("hash", s, hashed, highest);
-  std::printf("%-9s %.2f ns per key\n", "sort", 1 / sorted.wall);
+  std::printf("%-9s %.2f ns per key\n", "sort", 1 / sorting.wall);
+  for (int i = 1; i < 3; ++i) {
+    std::printf("%-9s %.2f of the processor time forward, %.2f backward\n", orders[i].name, forward[0].busy / forward[i].busy,
+                backward[0].busy / backward[i].busy);
+  }
   for (float* block : blocks) check(rf_free(context, block), "rf_free");
 }
 

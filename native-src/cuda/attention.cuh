@@ -38,6 +38,7 @@ struct Attention {
 // One head of one sequence as a list of places cut into chunks.
 struct Places {
   int batch, head, length, per_round, rounds, chunk, chunks, before, window_chunks;
+  int filled;         // places of a round from which on all are empty
   int64_t first_row;  // of the sequence
   int64_t first_column;
   bool whole;
@@ -57,6 +58,7 @@ __device__ __forceinline__ Places places_of(const Attention& a, int batch, int h
   p.whole = slots <= a.chunk;
   p.runs = a.run_places != 0 && !p.whole;
   p.per_round = p.whole ? p.length : slots;
+  p.filled = p.runs ? slots : p.length;
   p.rounds = p.whole || a.order == nullptr ? 1 : a.rounds;
   p.chunk = p.whole ? p.length : a.chunk;
   p.chunks = p.rounds * p.per_round / p.chunk;
@@ -97,7 +99,7 @@ __device__ __forceinline__ int seen_chunk(const Attention& a, const Places& p, i
 // The token at a place, -1 for an empty one.
 __device__ __forceinline__ int token_at(const Attention& a, const Places& p, int place) {
   const int i = place % p.per_round;
-  if (!p.runs && i >= p.length) {
+  if (i >= p.filled) {
     return -1;
   }
   if (p.whole || a.order == nullptr) {

@@ -57,7 +57,7 @@ __device__ __forceinline__ void pair_gradient(float score, float lse, float d_we
   d_score = mul(probability, add(mul(d_weight, factor), -delta));
 }
 
-__global__ void __launch_bounds__(kAttentionThreads, 4)
+__global__ void __launch_bounds__(kAttentionThreads, 5)
     attention_query_gradient_kernel(Attention a, Gradient g, float* d_queries) {
   RF_SHARED_ARRAY(float, queries, kAttentionTile * kAttentionPitch);
   RF_SHARED_ARRAY(float, d_outs, kAttentionTile * kAttentionPitch);

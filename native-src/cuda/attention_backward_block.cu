@@ -5,6 +5,7 @@
 // Grid         a block of eight warps owns 64 places of one round. As queries they meet the key blocks of their
 //              window (dq), then as keys the query blocks whose window holds them (dk, dv): every pair of blocks
 //              is multiplied twice, and nothing is added across thread blocks.
+//              In a layout of runs (rf_lsh_runs) it meets only blocks of its run.
 // Memory       per pair of blocks two tiles of 64 rows, by cp.async through the sorted list, one step ahead; a
 //              tile is read once by each block of a window, which the L2 serves while neighbours run together.
 //              Rounds before the last leave bfloat16 partial results, the last one adds them and writes the
@@ -19,6 +20,7 @@ namespace {
 
 // What a step of the walk multiplies the own block with.
 struct Step {
+  int distance;  // of its chunk
   int block;
   PairPlace place;
 };
@@ -26,6 +28,7 @@ struct Step {
 // The walk of one block: steps 0 .. pairs - 1 as queries, the others as keys.
 struct Walk {
   int own, pairs;
+  Sight sight;  // of the own chunk, on both sides as far as a window reaches on one
   // Tokens in their order: pairs above the diagonal can be left out.
   bool ordered;
 };
@@ -37,22 +40,27 @@ __device__ __forceinline__ Step step_at(const Places& p, const Walk& walk, int s
   const int w = i / per_chunk;
   const int part = i % per_chunk;
   if (step < walk.pairs) {
-    return {chunk_at(p, own_chunk, w - p.before) * per_chunk + part,
+    return {w - p.before,
+            chunk_at(p, own_chunk, w - p.before) * per_chunk + part,
             {own_chunk * p.chunk / p.per_round, w * p.chunk + part * kGradientTile}};
   }
   const int other = chunk_at(p, own_chunk, p.before - w);
-  return {other * per_chunk + part,
+  return {p.before - w,
+          other * per_chunk + part,
           {other * p.chunk / p.per_round, w * p.chunk + walk.own % per_chunk * kGradientTile}};
 }
 
-// The first step from `step` on with something to do.
+// The first step from `step` on with something to do; only shared rows stand in runs.
+template <bool SHARED>
 __device__ __forceinline__ int useful_step(const Attention& a, const Places& p, const Walk& walk,
                                            int step) {
   for (; step < 2 * walk.pairs; ++step) {
-    const int other = step_at(p, walk, step).block;
+    const Step at = step_at(p, walk, step);
+    const int other = at.block;
+    const bool seen = !SHARED || (at.distance >= walk.sight.low && at.distance <= walk.sight.high);
     const bool above =
         a.causal && walk.ordered && (step < walk.pairs ? other > walk.own : other < walk.own);
-    if (!above && !is_empty_block(p, other)) {
+    if (seen && !above && !is_empty_block(a, p, other)) {
       break;
     }
   }
@@ -60,11 +68,11 @@ __device__ __forceinline__ int useful_step(const Attention& a, const Places& p, 
 }
 
 // Two blocks on a multiprocessor where 128 registers suffice.
-template <int SIZE, bool SHARED, bool DROPOUT>
-constexpr int kBlocks = SIZE == 64 && (SHARED || !DROPOUT) ? 2 : 1;
+template <int SIZE, bool DISTINCT, bool SHARED, bool DROPOUT>
+constexpr int kBlocks = SIZE == 64 && (SHARED || !DROPOUT) && !DISTINCT ? 2 : 1;
 
-template <int SIZE, bool SHARED, bool DROPOUT>
-__global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOUT>)
+template <int SIZE, bool DISTINCT, bool SHARED, bool DROPOUT>
+__global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, DISTINCT, SHARED, DROPOUT>)
     attention_block_gradient_kernel(Attention a, AttentionGradient g) {
   constexpr int kTile = kTileElements<SIZE>;
   RF_DYNAMIC_SHARED(uint16_t, memory);
@@ -78,16 +86,19 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
   const Shared<uint16_t> d_scores = weights + kPairElements;
   const Shared<float> words = shared_cast<float>(d_scores + kPairElements);
   const Shared<float> sums = words + 4 * kBlockRowWords;
-  const Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
-  const int own = own_block(p, g, static_cast<int>(blockIdx.x));
+  Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
+  p.runs = SHARED && p.runs;
+  const int own = own_block(a, p, g, static_cast<int>(blockIdx.x));
   if (own < 0) {
     return;
   }
-  const Walk walk = {own, p.window_chunks * blocks_per_chunk(p), p.whole || a.order == nullptr};
+  const int reach = max(p.before, p.window_chunks - 1 - p.before);
+  const Walk walk = {own, p.window_chunks * blocks_per_chunk(p),
+                     sight_of(a, p, own / blocks_per_chunk(p), {-reach, reach}), p.whole || a.order == nullptr};
   const float d_out_factor = a.head_mask == nullptr ? 1.0f : load(a.head_mask + p.head);
   const int steps = 2 * walk.pairs;
-  int step = useful_step(a, p, walk, 0);
-  int next = useful_step(a, p, walk, step + 1);
+  int step = useful_step<SHARED>(a, p, walk, 0);
+  int next = useful_step<SHARED>(a, p, walk, step + 1);
   const BlockRows own_rows = block_rows(words, 3);
   // Slots in turn: rows of this step, of the next, tokens of the one after.
   int slot = 0;
@@ -145,7 +156,7 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
     if (as_queries) {
       put_factors<SIZE>(a, tile, rows.factors);
     }
-    const int after = next < steps ? useful_step(a, p, walk, next + 1) : steps;
+    const int after = next < steps ? useful_step<SHARED>(a, p, walk, next + 1) : steps;
     if (next < steps) {
       gather_step(next, 1 - stage, next_rows.tokens);
     }
@@ -153,22 +164,22 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
     const uint32_t fetched = fetch_block_rows(
         a, p, g, after < steps ? step_at(p, walk, after).block : -1, next_rows.tokens);
     __syncthreads();
-    const uint32_t kept = DROPOUT ? kept_pairs(a, p, as_queries ? own_rows.tokens : rows.tokens,
-                                              step_at(p, walk, step).place)
-                                  : 0;
+    const PairBits bits = bits_of<DROPOUT, DISTINCT>(a, p, as_queries ? own_rows.tokens : rows.tokens,
+                                                     as_queries ? rows.keys : own_rows.keys,
+                                                     step_at(p, walk, step).place);
     float s[4][4];
     float d_weights[4][4];
     if (as_queries) {
       float unused[4][2] = {};
       pair_products<SIZE>(s, d_weights, own_queries, own_d_outs, tile, tile + kTile);
-      pair_gradients<DROPOUT, false>(a, own_rows, rows, kept, d_out_factor, s, d_weights, weights,
-                                     d_scores, unused);
+      pair_gradients<DROPOUT, DISTINCT, false>(a, own_rows, rows, bits, d_out_factor, s, d_weights, weights,
+                                               d_scores, unused);
       __syncthreads();
       add_product<SIZE, false>(d_query, d_scores, tile);
     } else {
       pair_products<SIZE>(s, d_weights, tile, tile + kTile, own_keys, own_values);
-      pair_gradients<DROPOUT, true>(a, rows, own_rows, kept, d_out_factor, s, d_weights, weights,
-                                    d_scores, key_sums);
+      pair_gradients<DROPOUT, DISTINCT, true>(a, rows, own_rows, bits, d_out_factor, s, d_weights, weights,
+                                              d_scores, key_sums);
       __syncthreads();
       add_product<SIZE, true>(d_value, weights, tile + kTile);
       add_product<SIZE, true>(SHARED ? d_query : d_key, d_scores, tile);
@@ -204,15 +215,16 @@ __global__ void __launch_bounds__(kGradientThreads, kBlocks<SIZE, SHARED, DROPOU
 }  // namespace
 
 int launch_block_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream) {
-  return with_constants(a, a.shared, [&](auto size, auto flag, auto dropout) {
+  return with_constants(a, g, a.shared, [&](auto size, auto flag, auto dropout, auto distinct) {
     constexpr int kSize = decltype(size)::value;
     constexpr bool kShared = decltype(flag)::value;
     constexpr bool kDropout = decltype(dropout)::value;
+    constexpr bool kDistinct = kShared && decltype(distinct)::value;
     constexpr int kBytes = ((kShared ? 7 : 8) * kTileElements<kSize> + 2 * kPairElements) * 2 +
                            (4 * kBlockRowWords + 4 * kGradientTile) * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kShared, kDropout>), grid, kGradientThreads, kBytes,
-                     stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kDistinct, kShared, kDropout>), grid,
+                     kGradientThreads, kBytes, stream, a, g);
     return status;
   });
 }

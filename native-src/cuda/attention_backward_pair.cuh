@@ -65,12 +65,20 @@ struct PairPlace {
   int round, window_place;
 };
 
-// Which probabilities of the thread are kept: bit 8 half + 2 j + e.
-__device__ __forceinline__ uint32_t kept_pairs(const Attention& a, const Places& p, Shared<int> queries,
-                                               const PairPlace& place) {
+// Of the thread's pairs: bit 8 half + 2 j + e.
+template <bool DROPOUT, bool DISTINCT>
+__device__ __forceinline__ PairBits bits_of(const Attention& a, const Places& p, Shared<int> queries,
+                                            Shared<int> keys, const PairPlace& place) {
   const WarpPlace at = warp_place();
-  return kept_bits<4>(a, p, queries, at.row * 16 + at.lane / 4, place.round,
-                      place.window_place + at.column * 32 + at.lane % 4 * 2);
+  PairBits bits = {};
+  if (DROPOUT) {
+    bits.kept = kept_bits<4>(a, p, queries, at.row * 16 + at.lane / 4, place.round,
+                             place.window_place + at.column * 32 + at.lane % 4 * 2);
+  }
+  if (DISTINCT) {
+    bits.met = met_bits<4>(a, p, queries + at.row * 16, keys + at.column * 32, place.round);
+  }
+  return bits;
 }
 
 // P = exp(s - lse), zero where a key is not visible.
@@ -79,15 +87,15 @@ __device__ __forceinline__ float probability_of(float score, float lse, bool vis
 }
 
 template <bool DROPOUT>
-__device__ __forceinline__ float drop_of(const Attention& a, uint32_t kept, int bit) {
-  return !DROPOUT ? 1.0f : (kept >> bit & 1) != 0 ? a.dropout.scale : 0.0f;
+__device__ __forceinline__ float drop_of(const Attention& a, const PairBits& bits, int bit) {
+  return !DROPOUT ? 1.0f : (bits.kept >> bit & 1) != 0 ? a.dropout.scale : 0.0f;
 }
 
 // P = exp(s - lse) and c dS = c P (dP - delta) as bfloat16, [query][key], zero where a key is not visible;
 // key_sums += dS s over the thread's queries. Without WITH_WEIGHTS P is not written.
-template <bool DROPOUT, bool WITH_WEIGHTS>
+template <bool DROPOUT, bool DISTINCT, bool WITH_WEIGHTS>
 __device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRows& queries,
-                                               const BlockRows& keys, uint32_t kept,
+                                               const BlockRows& keys, const PairBits& bits,
                                                float d_out_factor, const float (&s)[4][4],
                                                const float (&d_weights)[4][4], Shared<uint16_t> weights,
                                                Shared<uint16_t> d_scores, float (&key_sums)[4][2]) {
@@ -107,9 +115,10 @@ __device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRo
       for (int e = 0; e < 2; ++e) {
         const float factor = keys.factors[column + e];
         const float score = mul(s[j][half * 2 + e], factor);
-        const bool visible = sees(a, query, keys.keys[column + e]);
+        const bool met = DISTINCT && (bits.met >> (8 * half + 2 * j + e) & 1) != 0;
+        const bool visible = sees(a, query, keys.keys[column + e]) && !met;
         const float probability = probability_of(score, lse, visible);
-        const float drop = drop_of<DROPOUT>(a, kept, 8 * half + 2 * j + e);
+        const float drop = drop_of<DROPOUT>(a, bits, 8 * half + 2 * j + e);
         const float d_weight = mul(mul(d_weights[j][half * 2 + e], d_out_factor), drop);
         const float slope = visible ? mul(probability, d_weight - delta) : 0.0f;
         weight[e] = mul(probability, drop);
@@ -128,7 +137,7 @@ __device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRo
 // What the keys of each warp bring to their queries' dO.O, the sum of P dP: [2][64].
 template <bool DROPOUT>
 __device__ __forceinline__ void put_deltas(const Attention& a, const BlockRows& queries,
-                                           const BlockRows& keys, uint32_t kept, float d_out_factor,
+                                           const BlockRows& keys, const PairBits& bits, float d_out_factor,
                                            const float (&s)[4][4], const float (&d_weights)[4][4],
                                            Shared<float> target) {
   const WarpPlace at = warp_place();
@@ -145,7 +154,7 @@ __device__ __forceinline__ void put_deltas(const Attention& a, const BlockRows& 
         const int column = at.column * 32 + j * 8 + at.lane % 4 * 2 + e;
         const float score = mul(s[j][half * 2 + e], keys.factors[column]);
         const float probability = probability_of(score, lse, sees(a, query, keys.keys[column]));
-        const float drop = drop_of<DROPOUT>(a, kept, 8 * half + 2 * j + e);
+        const float drop = drop_of<DROPOUT>(a, bits, 8 * half + 2 * j + e);
         sum = fmaf(probability, mul(mul(d_weights[j][half * 2 + e], d_out_factor), drop), sum);
       }
     }

@@ -162,9 +162,9 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 }  // namespace rf
 
-extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int distinct,
+extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int /* distinct: both kinds */,
                                  int64_t alignment) {
-  return distinct == 0 && input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
+  return input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
          alignment % 16 == 0;
 }
 

@@ -65,19 +65,27 @@ __device__ __forceinline__ void clear(Softmax<SIZE>& x) {
 }
 
 // Of 64 keys from a place of the window on: bit 16 half + 2 j + e.
-__device__ __forceinline__ uint32_t kept_keys(const Attention& a, const Places& p, Shared<int> queries,
-                                              int round, int window_place) {
+template <bool DROPOUT, bool DISTINCT>
+__device__ __forceinline__ PairBits bits_of(const Attention& a, const Places& p, Shared<int> queries,
+                                            const KeyRows& rows, int round, int window_place) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int first = static_cast<int>(threadIdx.x) / 32 * 16 + lane / 4;
-  return kept_bits<8>(a, p, queries, first, round, window_place + lane % 4 * 2);
+  const int first = static_cast<int>(threadIdx.x) / 32 * 16;
+  PairBits bits = {};
+  if (DROPOUT) {
+    bits.kept = kept_bits<8>(a, p, queries, first + lane / 4, round, window_place + lane % 4 * 2);
+  }
+  if (DISTINCT) {
+    bits.met = met_bits<8>(a, p, queries + first, rows.keys, round);
+  }
+  return bits;
 }
 
 // Lets the block's queries see 64 more keys.
-template <int SIZE, bool DROPOUT>
+template <int SIZE, bool DROPOUT, bool DISTINCT>
 __device__ __forceinline__ void attend(const Attention& a, Softmax<SIZE>& x, Shared<int> queries,
                                        Shared<uint16_t> query_tile, const KeyRows& rows,
                                        Shared<uint16_t> key_tile, Shared<uint16_t> value_tile,
-                                       uint32_t kept) {
+                                       const PairBits& bits) {
   constexpr int kPitch = kRowPitch<SIZE>;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first = static_cast<int>(threadIdx.x) / 32 * 16;
@@ -107,7 +115,8 @@ __device__ __forceinline__ void attend(const Attention& a, Softmax<SIZE>& x, Sha
         const int column = j * 8 + lane % 4 * 2 + e;
         float& score = s[j][half * 2 + e];
         const float scaled = mul(score, rows.factors[column]);
-        score = sees(a, query, rows.keys[column]) ? scaled : -INFINITY;
+        const bool met = DISTINCT && (bits.met >> (16 * half + 2 * j + e) & 1) != 0;
+        score = sees(a, query, rows.keys[column]) && !met ? scaled : -INFINITY;
         high = fmaxf(high, score);
       }
     }
@@ -127,7 +136,7 @@ __device__ __forceinline__ void attend(const Attention& a, Softmax<SIZE>& x, Sha
         weight = exp2_fast(weight - base);
         fresh = add(fresh, weight);
         if (DROPOUT) {
-          const bool keep = (kept >> (16 * half + 2 * j + e) & 1) != 0;
+          const bool keep = (bits.kept >> (16 * half + 2 * j + e) & 1) != 0;
           weight = keep ? mul(weight, a.dropout.scale) : 0.0f;
         }
       }

@@ -2,6 +2,8 @@
 //              before: the formulas of attention_forward.cu.
 // Shapes       queries, values of bfloat16 [B*T, H*K], K 64 or 128; out of either type; lse [B, H, T].
 // Grid         a block of four warps walks over a run of up to 8 neighbouring chunks of one round.
+//              In a layout of runs (rf_lsh_runs) a chunk sees the one before only where that is of its run, and the walk
+//              ends at the first empty chunk.
 // Memory       a ring of three tiles of rows and three of values, gathered by cp.async one chunk ahead, so a run of L
 //              chunks reads 2 (L + 1) tiles; keys are never built, their factor scales the scores. Rounds before
 //              the last leave bfloat16 results and log-sum-exps, the last one combines them with its own. Shared 57 KB
@@ -15,7 +17,7 @@
 namespace rf {
 namespace {
 
-template <int SIZE, bool DROPOUT>
+template <int SIZE, bool DISTINCT, bool DROPOUT>
 __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 2)
     attention_run_kernel(Attention a, AttentionForward g) {
   constexpr int kTile = kTileElements<SIZE>;
@@ -25,15 +27,17 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
   const Shared<float> words = shared_cast<float>(memory + 6 * kTile);
   const Places p = places_of(a, static_cast<int>(blockIdx.z), g.first_head + static_cast<int>(blockIdx.y));
   const int in_round = static_cast<int>(blockIdx.x) * g.run;
-  const int begin = own_block(p, g, in_round);
-  if (begin < 0) {
+  const ChunkWalk walk = chunk_walk(a, p, g, in_round);
+  if (walk.begin < 0) {
     return;
   }
-  // Step i is chunk begin - 1 + i of the ring; the first is there for its keys only. A sequence of one chunk sees
-  // only itself.
-  const int steps = p.whole ? 1 : min(g.run, p.per_round / p.chunk - in_round);
+  // Step i is chunk begin - 1 + i of the ring or of the round; the first is there for its keys only. A sequence of
+  // one chunk sees only itself.
+  const int steps = walk.count;
+  // Bit i: step i is an own one, or the first one sees it.
+  const uint32_t needed = ((2u << steps) - 2) | (walk.joined & 1);
   auto chunk = [&](int step) {
-    return p.whole ? (step == 1 ? 0 : -1) : step > steps ? -1 : chunk_at(p, begin - 1, step);
+    return (needed >> step & 1) != 0 ? chunk_at(p, walk.begin - 1, step) : -1;
   };
   auto gather = [&](int step) {
     const Shared<int> tokens = key_rows(words, step).tokens;
@@ -69,17 +73,18 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     const int fetched = fetch_rows(a, p, chunk(step + 2), key_rows(words, step + 1).tokens);
     const int round = p.whole ? 0 : g.round;
     clear<SIZE>(x);
-    if (!p.whole) {
-      const uint32_t kept = DROPOUT ? kept_keys(a, p, rows.tokens, round, 0) : 0;
-      attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, key_rows(words, step - 1),
-                            queries + (step - 1) % 3 * kTile, before_values, kept);
+    if ((walk.joined >> (step - 1) & 1) != 0) {
+      const KeyRows before_rows = key_rows(words, step - 1);
+      const PairBits bits = bits_of<DROPOUT, DISTINCT>(a, p, rows.tokens, before_rows, round, 0);
+      attend<SIZE, DROPOUT, DISTINCT>(a, x, rows.tokens, query_tile, before_rows,
+                                      queries + (step - 1) % 3 * kTile, before_values, bits);
     }
     // Everybody has written factors, and is done with the values of the chunk before.
     __syncthreads();
-    const uint32_t kept =
-        DROPOUT ? kept_keys(a, p, rows.tokens, round, p.whole ? 0 : kTileTokens) : 0;
-    attend<SIZE, DROPOUT>(a, x, rows.tokens, query_tile, rows, query_tile, values + step % 3 * kTile,
-                          kept);
+    const PairBits bits =
+        bits_of<DROPOUT, DISTINCT>(a, p, rows.tokens, rows, round, p.whole ? 0 : kTileTokens);
+    attend<SIZE, DROPOUT, DISTINCT>(a, x, rows.tokens, query_tile, rows, query_tile, values + step % 3 * kTile,
+                                    bits);
     write_block<SIZE>(a, p, g, x, rows.tokens, before_values);
     put_rows(fetched, key_rows(words, step + 2), key_rows(words, step + 1));
   }
@@ -88,12 +93,13 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
 }  // namespace
 
 int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream) {
-  return with_constants(a, false, [&](auto size, auto, auto dropout) {
+  return with_constants(a, g, false, [&](auto size, auto, auto dropout, auto distinct) {
     constexpr int kSize = decltype(size)::value;
     constexpr bool kDropout = decltype(dropout)::value;
+    constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 6 * kTileElements<kSize> * 2 + 4 * kKeyRowWords * 4;
     int status = RF_STATUS_OK;
-    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
+    RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDistinct, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;
   });
 }

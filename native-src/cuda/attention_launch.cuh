@@ -62,17 +62,25 @@ int launch_rounds(const Attention& a, Part& g, const FastBlocks& all, int heads_
   return RF_STATUS_OK;
 }
 
-// Calls launch(head size, flag, whether there is dropout) with constants.
-template <class Launch>
-int with_constants(const Attention& a, bool flag, Launch launch) {
-  const auto by_dropout = [&](auto size, auto constant) {
-    return a.dropout.threshold != 0 ? launch(size, constant, std::true_type())
-                                    : launch(size, constant, std::false_type());
+// Calls f with the constant true or false.
+template <class Function>
+int with_constant(bool value, Function f) {
+  return value ? f(std::true_type()) : f(std::false_type());
+}
+
+// Calls launch(head size, flag, whether there is dropout, whether keys of earlier rounds are left out) with
+// constants; in its first round a key cannot have been met.
+template <class Part, class Launch>
+int with_constants(const Attention& a, const Part& part, bool flag, Launch launch) {
+  const auto by_size = [&](auto size) {
+    return with_constant(flag, [&](auto constant) {
+      return with_constant(a.dropout.threshold != 0, [&](auto dropout) {
+        return with_constant(a.distinct && part.round > 0,
+                             [&](auto distinct) { return launch(size, constant, dropout, distinct); });
+      });
+    });
   };
-  const auto by_flag = [&](auto size) {
-    return flag ? by_dropout(size, std::true_type()) : by_dropout(size, std::false_type());
-  };
-  return a.size == 64 ? by_flag(std::integral_constant<int, 64>()) : by_flag(std::integral_constant<int, 128>());
+  return a.size == 64 ? by_size(std::integral_constant<int, 64>()) : by_size(std::integral_constant<int, 128>());
 }
 
 // Launches a kernel that takes more shared memory than a device gives without being asked.

@@ -31,20 +31,78 @@ __device__ __forceinline__ int token_in_block(const Attention& a, const Places& 
 }
 
 // Whether a block has no token at all; a chunk that is cut into several blocks has no rest.
-__device__ __forceinline__ bool is_empty_block(const Places& p, int block) {
-  return block * kTileTokens % p.per_round >= p.length;
+__device__ __forceinline__ bool is_empty_block(const Attention& a, const Places& p, int block) {
+  return block * kTileTokens % p.per_round >= p.filled || (p.runs && token_in_block(a, p, block, 0) < 0);
 }
 
 // The block of the round that a thread block of the launch begins with, -1 where it has none. `first` counts
 // blocks from the round's start.
 template <class Part>
-__device__ __forceinline__ int own_block(const Places& p, const Part& part, int first) {
+__device__ __forceinline__ int own_block(const Attention& a, const Places& p, const Part& part, int first) {
   const int per_round = p.per_round / p.chunk * blocks_per_chunk(p);
   if (first >= per_round || (p.whole && !part.last)) {
     return -1;
   }
   const int block = (p.whole ? 0 : part.round * per_round) + first;
-  return is_empty_block(p, block) ? -1 : block;
+  return is_empty_block(a, p, block) ? -1 : block;
+}
+
+// Distances to the chunks that a chunk sees, among those of a range.
+struct Sight {
+  int low, high;
+};
+
+// In runs these are the neighbours of the same round and run; all lanes of a warp come here.
+__device__ __forceinline__ Sight sight_of(const Attention& a, const Places& p, int chunk, const Sight& range) {
+  if (!p.runs) {
+    return range;
+  }
+  const int per_round = p.per_round / p.chunk;
+  const int run = run_of(a, p, chunk);
+  Sight seen = {range.high, range.low};
+  for (int first = range.low; first <= range.high; first += 32) {
+    const int distance = first + static_cast<int>(threadIdx.x) % 32;
+    const int in_round = chunk % per_round + distance;
+    const bool exists = distance <= range.high && in_round >= 0 && in_round < per_round;
+    const uint32_t same = __ballot_sync(0xffffffffu, exists && run_of(a, p, chunk + distance) == run);
+    if (same != 0) {
+      seen.low = min(seen.low, first + __ffs(static_cast<int>(same)) - 1);
+      seen.high = max(seen.high, first + 31 - __clz(static_cast<int>(same)));
+    }
+  }
+  return seen;
+}
+
+// Neighbouring chunks of a round that a thread block walks over.
+struct ChunkWalk {
+  int begin, count;  // begin is -1 where there is none
+  uint32_t joined;   // bit i: chunk begin + i sees the one before it
+};
+
+// `first` counts chunks from the round's start; all lanes of a warp come here.
+template <class Part>
+__device__ __forceinline__ ChunkWalk chunk_walk(const Attention& a, const Places& p, const Part& part,
+                                                int first) {
+  const int per_round = p.per_round / p.chunk;
+  if (first >= per_round || (p.whole && !part.last)) {
+    return {-1, 0, 0};
+  }
+  const int begin = (p.whole ? 0 : part.round * per_round) + first;
+  const int most = min(part.run, per_round - first);
+  if (!p.runs) {
+    return {is_empty_block(a, p, begin) ? -1 : begin, most, p.whole ? 0 : UINT32_MAX};
+  }
+  // Lane 0 has the chunk before, the last of them the one behind.
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int in_round = first - 1 + lane;
+  const bool exists = lane <= most + 1 && in_round >= 0 && in_round < per_round;
+  const int run = exists ? run_of(a, p, begin - 1 + lane) : -1;
+  const int before = __shfl_up_sync(0xffffffffu, run, 1);
+  const uint32_t present = __ballot_sync(0xffffffffu, run >= 0) >> 1;
+  const uint32_t joined = __ballot_sync(0xffffffffu, lane > 0 && run >= 0 && run == before) >> 1;
+  // Empty chunks stand at the end of a round.
+  const int count = min(most, __ffs(static_cast<int>(~present)) - 1);
+  return {count == 0 ? -1 : begin, count, joined};
 }
 
 // Starts to copy the rows of 64 tokens; absent ones are zero, since 0 * NaN is not. Eight threads share a
@@ -151,6 +209,60 @@ __device__ __forceinline__ uint32_t kept_bits(const Attention& a, const Places& 
   }
   return bits;
 }
+
+// Which keys two of the thread's queries have met in a round before `round`: bits as those of kept_bits. A lane finds
+// out about one or two of the warp's 8 PAIRS keys, and how far one of its 16 queries saw to one side.
+template <int PAIRS>
+__device__ __forceinline__ uint32_t met_bits(const Attention& a, const Places& p, Shared<int> queries,
+                                             Shared<int> keys, int round) {
+  constexpr int kKeys = PAIRS / 4;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int query = queries[lane % 16];
+  const int side = lane < 16 ? -1 : 1;
+  const int reach = query < 0 ? 0 : lane < 16 ? a.before : a.window_chunks - 1 - a.before;
+  const int per_round = p.per_round / p.chunk;
+  uint32_t bits = 0;
+#pragma unroll 1
+  for (int r = 0; r < round; ++r) {
+    const int32_t* const runs = round_entries(a, p, r) + a.run_places;
+    const int32_t* const chunks = runs + a.run_places / a.chunk;
+    int key_chunks[kKeys];
+#pragma unroll
+    for (int i = 0; i < kKeys; ++i) {
+      const int key = keys[lane + i * 32];
+      key_chunks[i] = key < 0 ? -1 : load(chunks + key);
+    }
+    int limit = query < 0 ? 0 : load(chunks + query);
+    const int run = load(runs + limit);
+#pragma unroll 1
+    for (int i = 0; i < reach; ++i) {
+      const int next = limit + side;
+      if (next < 0 || next >= per_round || load(runs + next) != run) {
+        break;
+      }
+      limit = next;
+    }
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int row = half * 8 + lane / 4;
+      const int low = __shfl_sync(0xffffffffu, limit, row);
+      const uint32_t width = static_cast<uint32_t>(__shfl_sync(0xffffffffu, limit, 16 + row) - low);
+#pragma unroll
+      for (int i = 0; i < 2 * PAIRS; ++i) {
+        const int column = i / 2 * 8 + lane % 4 * 2 + i % 2;
+        const int chunk = __shfl_sync(0xffffffffu, key_chunks[i / 8], column % 32);
+        bits |= static_cast<uint32_t>(static_cast<uint32_t>(chunk - low) <= width) << (2 * PAIRS * half + i);
+      }
+    }
+  }
+  return bits;
+}
+
+// What is known of the pairs of a thread before their product: which are kept, with dropout, and which were met
+// before, with distinct keys.
+struct PairBits {
+  uint32_t kept, met;
+};
 
 }  // namespace rf
 

@@ -131,9 +131,16 @@ int main() {
   {
     Device device;
     const bool causal = true, shared = true, mask = true, head_mask = true, dropout = true;
+    const auto over_runs = [](Case c, Selection selection, bool distinct) {
+      c.selection = selection;
+      c.distinct = distinct;
+      return c;
+    };
     if (small()) {
       attention(device, {64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout});
       attention(device, {64, 1, 1, 64, 1, 0, {65}, causal, !shared, !mask, !head_mask, !dropout});
+      attention(device, over_runs({64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout}, kRunPerBucket, true));
+      attention(device, over_runs({64, 1, 1, 64, 2, 0, {129}, causal, shared, !mask, !head_mask, !dropout}, kRunPerBucket, false));
     } else {
       // The published window: rounds, head sizes, ragged lengths, a single token, two chunks that wrap around.
       attention(device, {64, 2, 1, 64, 1, 0, {193, 127, 40, 1}, causal, shared, !mask, head_mask, !dropout});
@@ -148,6 +155,17 @@ int main() {
       attention(device, {64, 1, 2, 128, 1, 0, {257, 100}, causal, shared, mask, !head_mask, dropout});
       attention(device, {128, 1, 1, 128, 1, 0, {129}, causal, shared, !mask, !head_mask, !dropout});
       attention(device, {64, 1, 1, 256, 1, 0, {260, 255}, !causal, shared, !mask, !head_mask, !dropout});
+      // Runs of chunks: the published window, several chunks of a thread block, and windows of every kind.
+      attention(device, over_runs({64, 2, 2, 64, 1, 0, {193, 40}, causal, shared, mask, head_mask, dropout}, kRunPerBucket, false));
+      attention(device, over_runs({128, 1, 1, 64, 1, 0, {700, 200}, causal, shared, !mask, !head_mask, !dropout}, kRunPerBucket, false));
+      attention(device, over_runs({64, 1, 1, 64, 1, 0, {1100}, !causal, shared, mask, !head_mask, dropout, RF_F32}, kRunPerBucket, false));
+      attention(device, over_runs({64, 1, 2, 64, 2, 0, {500, 70}, causal, shared, mask, head_mask, !dropout}, kRunPerBucket, false));
+      attention(device, over_runs({128, 1, 1, 64, 1, 1, {400}, !causal, shared, !mask, !head_mask, dropout}, kRunPerBucket, false));
+      attention(device, over_runs({64, 1, 1, 256, 1, 0, {600}, causal, shared, !mask, !head_mask, !dropout}, kRunPerBucket, false));
+      attention(device, over_runs({64, 1, 3, 64, 1, 0, {290, 64}, causal, shared, mask, !head_mask, !dropout}, kOneRun, true));
+      attention(device, over_runs({64, 1, 2, 64, 1, 0, {400}, causal, shared, !mask, head_mask, dropout}, kRunPerBucket, true));
+      attention(device, over_runs({128, 1, 3, 64, 2, 0, {290}, causal, shared, mask, !head_mask, dropout}, kRunPerBucket, true));
+      attention(device, over_runs({64, 1, 2, 128, 1, 1, {390, 129}, !causal, shared, !mask, !head_mask, !dropout}, kOneRun, true));
       // Local attention.
       attention(device, {64, 2, 1, 64, 1, 0, {193, 127, 40, 1}, causal, !shared, mask, head_mask, !dropout});
       attention(device, {64, 1, 1, 64, 1, 1, {129}, !causal, !shared, mask, !head_mask, dropout, RF_F32});

@@ -237,7 +237,7 @@ final class BenchmarkCommand implements Callable<Integer> {
       }
     }
     if (what.contains(BenchmarkPart.MEMORY)) {
-      BenchmarkMemory memory = new BenchmarkMemory(backend, timer, report);
+      BenchmarkMemory memory = new BenchmarkMemory(backend, policy, timer, report);
       int shortest = tokens.get(0);
       for (int depth : depths) {
         ReformerConfig deep = model.config(depth, shortest);

@@ -13,10 +13,13 @@ import org.reformer4j.model.ReformerModel;
 /** Peak of a training step for a number of layers. */
 final class BenchmarkMemory {
   private final Backend backend;
+  private final MemoryPolicy policy;
   private final BenchmarkTimer timer;
   private final BenchmarkReport report;
 
-  BenchmarkMemory(Backend backend, BenchmarkTimer timer, BenchmarkReport report) {
+  BenchmarkMemory(
+      Backend backend, MemoryPolicy policy, BenchmarkTimer timer, BenchmarkReport report) {
+    this.policy = policy;
     this.backend = backend;
     this.timer = timer;
     this.report = report;
@@ -37,7 +40,7 @@ final class BenchmarkMemory {
     }
     Batch batch = BenchmarkTraining.batch(1, length, config.vocabSize());
     try (ReformerModel model = ReformerModel.create(config, backend, precision, 0);
-        BenchmarkTraining training = new BenchmarkTraining(model, MemoryPolicy.RECOMPUTE)) {
+        BenchmarkTraining training = new BenchmarkTraining(model, policy)) {
       long held = backend.liveBytes();
       backend.resetPeak();
       training.step(batch, rounds);

@@ -6,6 +6,8 @@ import org.reformer4j.api.Activation;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
+import org.reformer4j.model.ResidualArithmetic;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /** Shape of the model to measure. */
@@ -83,9 +85,19 @@ final class BenchmarkModel {
               + " processors that have AVX512_BF16 (default: ${DEFAULT-VALUE}).")
   Precision precision;
 
+  @Option(
+      names = "--residual-arithmetic",
+      paramLabel = "KIND",
+      defaultValue = "float",
+      description = "Of the streams: float or fixed_point (default: ${DEFAULT-VALUE}).")
+  String residualArithmetic;
+
+  @ArgGroup(validate = false)
+  private VariantOptions variant = new VariantOptions();
+
   /**
    * Returns a causal language model with axial positions; the number of buckets is chosen by
-   * length, as in Hugging Face.
+   * length, as in Hugging Face; with causal selection, by the number of positions.
    *
    * @param depth layers
    * @param positions the longest sequence
@@ -100,7 +112,9 @@ final class BenchmarkModel {
     }
     int rows = largestDivisorUpToRoot(positions);
     int quarter = Math.max(1, hidden / 4);
-    return ReformerConfig.builder()
+    return variant
+        .in(ReformerConfig.builder())
+        .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .attnLayers(pattern)
         .hiddenSize(hidden)
         .numAttentionHeads(heads)

@@ -5,14 +5,13 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.reformer4j.api.Activation;
-import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
-import org.reformer4j.model.Dialect;
 import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ResidualArithmetic;
 import org.reformer4j.model.checkpoint.ConfigJson;
 import org.reformer4j.model.text.ByteTokenizer;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Option;
 
 /** Shape of a model to train: a config file, or sizes. */
@@ -106,27 +105,13 @@ final class ModelOptions {
   private String lshHashing;
 
   @Option(
-      names = "--selection",
+      names = "--residual-arithmetic",
       paramLabel = "KIND",
-      defaultValue = "sorted",
+      defaultValue = "fixed_point",
       description =
-          "Which hashed tokens LSH layers see: sorted, as in Hugging Face, where later tokens decide"
-              + " which earlier ones a token sees; or causal: the past alone decides"
-              + " (default: ${DEFAULT-VALUE}).")
-  private String selection;
-
-  @Option(
-      names = "--chunks-before",
-      paramLabel = "N",
-      description =
-          "Chunks that an LSH layer sees before the own one (default: 1, with --selection causal"
-              + " 2).")
-  private Integer chunksBefore;
-
-  @Option(
-      names = "--distinct-keys",
-      description = "Count a key that a token meets in several hash rounds once.")
-  private boolean distinctKeys;
+          "fixed_point: streams that the backward pass rebuilds bit for bit; or float, as in Hugging"
+              + " Face (default: ${DEFAULT-VALUE}; a config.json that does not say it means float).")
+  private String residualArithmetic;
 
   @Option(
       names = "--dropout",
@@ -136,14 +121,8 @@ final class ModelOptions {
           "Dropout of embeddings, attention and feed-forward (default: ${DEFAULT-VALUE}).")
   private double dropout;
 
-  @Option(
-      names = "--residual-arithmetic",
-      paramLabel = "KIND",
-      defaultValue = "float",
-      description =
-          "float, or fixed_point: streams that the backward pass rebuilds bit for bit"
-              + " (default: ${DEFAULT-VALUE}).")
-  private String residualArithmetic;
+  @ArgGroup(validate = false)
+  private VariantOptions variant = new VariantOptions();
 
   /** Returns the config; a file must describe a causal byte-level model. */
   ReformerConfig config() {
@@ -182,9 +161,9 @@ final class ModelOptions {
     // for every position, and the offset within a chunk is what local layers need.
     boolean axial = context > localChunk && context % localChunk == 0;
     int columns = axial ? localChunk : context;
-    boolean causal = lshSelection() == LshSelection.CAUSAL;
-    int evenBuckets = 2 * Math.max(1, causal ? context / chunk / 4 : context / chunk);
-    return ReformerConfig.builder()
+    int evenBuckets = 2 * Math.max(1, variant.isCausal() ? context / chunk / 4 : context / chunk);
+    return variant
+        .in(ReformerConfig.builder())
         .architectures(List.of("ReformerModelWithLMHead"))
         .attnLayers(pattern())
         .hiddenSize(hidden)
@@ -203,19 +182,12 @@ final class ModelOptions {
         .lshAttnChunkLength(chunk)
         .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
         .numHashes(hashes)
-        .lshSelection(lshSelection())
-        .lshNumChunksBefore(chunksBefore == null ? causal ? 2 : 1 : chunksBefore)
-        .lshDistinctKeys(distinctKeys)
-        .lshHashing(LshHashing.fromConfigName(lshHashing))
         .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
+        .lshHashing(LshHashing.fromConfigName(lshHashing))
         .hiddenDropoutProb(dropout)
         .localAttentionProbsDropoutProb(dropout)
         .lshAttentionProbsDropoutProb(0)
         .build();
-  }
-
-  private LshSelection lshSelection() {
-    return Dialect.fromConfigName(LshSelection.class, selection);
   }
 
   private List<AttentionKind> pattern() {

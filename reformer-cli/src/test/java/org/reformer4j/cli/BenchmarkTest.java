@@ -132,6 +132,18 @@ class BenchmarkTest {
     assertTrue(two > 0 && six - two <= 2 * 3 * 64 * 2 * 4, two + " and " + six);
   }
 
+  /** Exact streams leave nothing behind; a policy keeps what its formula says. */
+  @Test
+  void memoryFollowsStreamsAndPolicy() throws IOException {
+    assertEquals(0, run("--what memory --residual-arithmetic fixed_point").code());
+    assertEquals(json().at("/memory/0/step_bytes"), json().at("/memory/1/step_bytes"));
+    assertEquals(0, run("--what memory --memory-policy keep_attention").code());
+    long two = json().at("/memory/0/step_bytes").asLong();
+    long six = json().at("/memory/1/step_bytes").asLong();
+    // Four layers of 32 tokens: two addends, the output and its log-sum-exp; two orders.
+    assertEquals(4 * 32 * (16 + 16 + 16 + 2) * 4 + 2 * 32 * 2 * 4, six - two);
+  }
+
   /** Operations are counted as if everything were recomputed, so no rate is given here. */
   @Test
   void stepsThatKeepActivationsHaveATimeButNoRate() throws IOException {

@@ -70,6 +70,8 @@ class MistakesTest {
         "--steps 3 --layers local,lhs | got 'local,lhs'",
         "--steps 3 --layers 0 | attn_layers is empty",
         "--steps 3 --hidden 100 --heads 3 | must be a multiple of --heads 3",
+        "--steps 3 --hidden 512 --heads 2 | lsh_hashing integer takes at most 128",
+        "--steps 3 --lsh-hashing double | use one of [float, integer]",
         "--steps 3 --buckets 3 | num_buckets",
         "--steps 3 --dropout 2 | hidden_dropout_prob",
         "--steps 3 --schedule zigzag | INVERSE_SQUARE_ROOT",

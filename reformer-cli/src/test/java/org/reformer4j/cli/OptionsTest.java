@@ -43,7 +43,7 @@ class OptionsTest {
     assertEquals(List.of(16), config.numBuckets());
     assertEquals(32, config.attentionHeadSize());
     assertEquals(LshHashing.INTEGER, config.lshHashing());
-    assertEquals(ResidualArithmetic.FLOAT, config.residualArithmetic());
+    assertEquals(ResidualArithmetic.FIXED_POINT, config.residualArithmetic());
     assertEquals(LshSelection.SORTED, config.lshSelection());
     assertEquals(1, config.lshNumChunksBefore());
   }
@@ -62,11 +62,11 @@ class OptionsTest {
             "--hashes=3",
             "--dropout=0.25",
             "--lsh-hashing=float",
-            "--residual-arithmetic=fixed_point",
+            "--residual-arithmetic=float",
             "--context=64");
     assertEquals(List.of(AttentionKind.LSH, AttentionKind.LOCAL), config.attnLayers());
     assertEquals(LshHashing.FLOAT, config.lshHashing());
-    assertEquals(ResidualArithmetic.FIXED_POINT, config.residualArithmetic());
+    assertEquals(ResidualArithmetic.FLOAT, config.residualArithmetic());
     assertEquals(24, config.hiddenSize());
     assertEquals(12, config.attentionHeadSize());
     assertEquals(48, config.feedForwardSize());

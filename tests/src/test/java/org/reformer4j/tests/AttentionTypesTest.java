@@ -18,8 +18,10 @@ import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.Philox;
 import org.reformer4j.api.RandomPurpose;
+import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -34,13 +36,30 @@ class AttentionTypesTest {
       new Dropout(0.25f, new Philox.Stream(9, 2, 1, RandomPurpose.ATTENTION_PROBABILITIES));
 
   /** One attention: LSH where there are rounds, else local. */
-  private record Shape(int headSize, int chunk, int rounds, boolean causal, Dropout dropout) {
+  private record Shape(
+      int headSize,
+      int chunk,
+      int before,
+      int rounds,
+      LshSelection selection,
+      boolean distinct,
+      boolean causal,
+      Dropout dropout) {
+    Shape(int headSize, int chunk, int rounds, boolean causal, Dropout dropout) {
+      this(headSize, chunk, 1, rounds, LshSelection.SORTED, false, causal, dropout);
+    }
+
+    HashSpec hash() {
+      return rounds == 0 ? null : new HashSpec(rounds, List.of(4), selection, distinct);
+    }
+
     AttentionSpec spec() {
       int longest = 2 * chunk + 3;
       int slots = 3 * chunk;
       Sequences sequences =
           Sequences.of(longest, new int[] {longest, chunk - 1}, new int[] {slots, chunk - 1});
-      return new AttentionSpec(sequences, 2, headSize, chunk, 1, 0, causal, dropout);
+      Sequences places = rounds == 0 ? sequences : hash().places(sequences, chunk);
+      return new AttentionSpec(places, 2, headSize, chunk, before, 0, causal, dropout);
     }
   }
 
@@ -51,7 +70,13 @@ class AttentionTypesTest {
             new Shape(64, 64, 3, true, DROPOUT),
             new Shape(64, 128, 2, false, Dropout.NONE),
             new Shape(128, 64, 0, true, Dropout.NONE),
-            new Shape(64, 64, 0, false, DROPOUT)));
+            new Shape(64, 64, 0, false, DROPOUT),
+            new Shape(64, 64, 1, 2, LshSelection.CAUSAL, false, true, Dropout.NONE),
+            new Shape(128, 64, 1, 1, LshSelection.CAUSAL, false, true, DROPOUT),
+            new Shape(128, 64, 2, 2, LshSelection.CAUSAL, false, true, Dropout.NONE),
+            new Shape(64, 64, 2, 4, LshSelection.CAUSAL, true, true, DROPOUT),
+            new Shape(64, 64, 1, 3, LshSelection.CAUSAL, true, true, Dropout.NONE),
+            new Shape(64, 64, 1, 2, LshSelection.SORTED, true, false, Dropout.NONE)));
   }
 
   @ParameterizedTest
@@ -118,7 +143,7 @@ class AttentionTypesTest {
       backend.upload(mask, visible);
       List<Tensor> results = List.of(out, dQueries, dValues);
       if (shape.rounds > 0) {
-        HashSpec hash = HashSpec.of(shape.rounds, 4);
+        HashSpec hash = shape.hash();
         Tensor buckets = scope.allocate(DType.I32, batch, spec.heads(), shape.rounds, stride);
         int[] numbers = random.ints(buckets.elements(), 0, 4).toArray();
         for (int i = 0; i < numbers.length; i++) {
@@ -128,6 +153,12 @@ class AttentionTypesTest {
         backend.upload(buckets, numbers);
         Tensor order = scope.allocate(DType.I32, batch, spec.heads(), shape.rounds, stride);
         backend.lshSort(order, buckets, spec.sequences(), hash);
+        if (hash.usesRuns()) {
+          int entries = RunLayout.of(spec, hash).entries();
+          Tensor runs = scope.allocate(DType.I32, batch, spec.heads(), shape.rounds, entries);
+          backend.lshRuns(runs, order, buckets, spec, hash);
+          order = runs;
+        }
         backend.lshAttention(out, lse, queries, values, order, mask, null, spec, hash);
         backend.lshAttentionBackward(
             dQueries, dValues, dOut, out, lse, queries, values, order, mask, null, spec, hash);

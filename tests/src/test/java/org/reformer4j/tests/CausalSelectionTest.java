@@ -21,11 +21,25 @@ import org.reformer4j.model.Precision;
 import org.reformer4j.model.ReformerConfig;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.ResidualArithmetic;
+import org.reformer4j.model.generate.CachedDecoder;
+import org.reformer4j.model.generate.GenerationOptions;
+import org.reformer4j.model.generate.Generator;
+import org.reformer4j.model.generate.RecomputingDecoder;
+import org.reformer4j.model.generate.SamplingOptions;
 
 /** What a causal selection promises: the past alone decides, in the whole text and in a cache. */
 class CausalSelectionTest {
   private static final int LENGTH = 90;
   private static final CallOptions CALL = CallOptions.EVALUATION;
+
+  /**
+   * On a card the library of products may sum in another order for another number of rows; then
+   * logits differ by rounding.
+   */
+  private static float otherRows(String backend) {
+    boolean card = TestBackends.isCard(backend);
+    return card ? 1e-4f : 0f;
+  }
 
   static Stream<Arguments> models() {
     return TestBackends.with(
@@ -83,7 +97,7 @@ class CausalSelectionTest {
         float[] replaced = Arrays.copyOf(model.logits(Batch.of(others), CALL), before);
         assertArrayEquals(expected, replaced, "tokens from " + changed + " on");
         float[] cut = model.logits(Batch.of(Arrays.copyOf(ids, changed)), CALL);
-        assertArrayEquals(expected, cut, "the first " + changed + " tokens alone");
+        assertArrayEquals(expected, cut, otherRows(name), "the first " + changed + " tokens alone");
       }
     }
   }
@@ -144,7 +158,23 @@ class CausalSelectionTest {
       float[] alone = model.logits(Batch.of(ids), CALL);
       Batch ragged = Batch.of(text(4), ids, Arrays.copyOf(text(5), 1));
       float[] all = model.logits(ragged, CALL);
-      assertArrayEquals(alone, Arrays.copyOfRange(all, LENGTH * 40, (LENGTH + 41) * 40));
+      float[] beside = Arrays.copyOfRange(all, LENGTH * 40, (LENGTH + 41) * 40);
+      assertArrayEquals(alone, beside, otherRows(name));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("models")
+  void bothWaysOfDecodingGiveTheSameText(String name, List<Object> choices) {
+    try (Backend backend = TestBackends.open(name);
+        ReformerModel model = model(backend, choices, LshSelection.CAUSAL)) {
+      GenerationOptions options = GenerationOptions.of(24, SamplingOptions.GREEDY);
+      int[] prompt = Arrays.copyOf(text(7), 30);
+      Generator cached = new Generator(() -> new CachedDecoder(model, CALL));
+      Generator whole = new Generator(() -> new RecomputingDecoder(model, CALL));
+      assertArrayEquals(
+          whole.generate(prompt, options).get(0).tokens(),
+          cached.generate(prompt, options).get(0).tokens());
     }
   }
 }

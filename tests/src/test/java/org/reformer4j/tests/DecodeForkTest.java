@@ -35,7 +35,7 @@ class DecodeForkTest {
 
   /** On a card the library of products may sum in another order for another number of rows. */
   private static float tolerance(String name) {
-    boolean card = name.equals("cuda") && !Boolean.getBoolean(TestBackends.FAKE_CUDA);
+    boolean card = TestBackends.isCard(name);
     return card ? (float) Tolerances.OUTPUT : 0f;
   }
 

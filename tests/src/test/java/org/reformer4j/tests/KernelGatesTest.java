@@ -33,7 +33,7 @@ class KernelGatesTest {
 
   private static final Pattern ENTRY =
       Pattern.compile(
-          "entry function '\\S*?\\d([a-z_]+_kernel)(?:ILi(\\d+)E)?\\S*' for 'sm_(\\d+)'");
+          "entry function '\\S*?\\d([a-z_]+_kernel)(?:ILi(\\d+)E(Lb1E)?)?\\S*' for 'sm_(\\d+)'");
   private static final Pattern SPILLS =
       Pattern.compile("(\\d+) bytes stack frame, (\\d+) .*, (\\d+)");
   private static final Pattern USED =
@@ -51,9 +51,11 @@ class KernelGatesTest {
       Matcher spills = SPILLS.matcher(line);
       Matcher used = USED.matcher(line);
       if (entry.find()) {
-        String name = entry.group(1) + (entry.group(2) == null ? "" : "<" + entry.group(2) + ">");
+        String second = entry.group(3) == null ? "" : ", true";
+        String name =
+            entry.group(1) + (entry.group(2) == null ? "" : "<" + entry.group(2) + second + ">");
         current = measured.computeIfAbsent(name, key -> new double[3]);
-        row = entry.group(3).equals("80") ? 0 : 1;
+        row = entry.group(4).equals("80") ? 0 : 1;
       } else if (spills.find()) {
         assertEquals(
             "0 0 0", spills.group(1) + " " + spills.group(2) + " " + spills.group(3), line);

@@ -139,7 +139,7 @@ class LshHashingTest {
       ReformerConfig config =
           TestModels.small(1).attnLayers(AttentionKind.LSH).lshHashing(hashing).build();
       int[] ids = TestModels.ids(40, 3);
-      boolean card = name.equals("cuda") && !Boolean.getBoolean(TestBackends.FAKE_CUDA);
+      boolean card = TestBackends.isCard(name);
       float tolerance = card ? (float) Tolerances.OUTPUT : 0f;
       try (Backend backend = TestBackends.open(name);
           ReformerModel model = ReformerModel.create(config, backend, 1);

@@ -9,6 +9,7 @@ import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.reformer4j.api.Backend;
+import org.reformer4j.api.LshSelection;
 import org.reformer4j.model.AttentionKind;
 import org.reformer4j.model.LshHashing;
 import org.reformer4j.model.Precision;
@@ -95,14 +96,47 @@ class ModelProofsTest {
     boolean sameBits = name.equals("reference") || name.equals("cpu");
     List<Proof> locals = run(name, local);
     // On a card the library of products may sum in another order for another number of rows.
-    boolean card = name.equals("cuda") && !Boolean.getBoolean(TestBackends.FAKE_CUDA);
+    boolean card = TestBackends.isCard(name);
     assertEquals(0.0, find(locals, "later token").difference());
     for (String claim : List.of("behind masked", "before masked")) {
       Proof proof = find(locals, claim);
       assertEquals(0.0, proof.difference(), card ? Tolerances.OUTPUT : 0.0, claim);
       assertEquals(sameBits, proof.exact(), claim);
     }
+    assertEquals(name.equals("reference"), find(locals, "cache").exact());
+    assertFalse(find(locals, "cache").broken());
     assertTrue(locals.stream().noneMatch(p -> p.claim().contains("query-keys")), "no hashes");
+  }
+
+  /** Where the past alone decides, neither later nor masked tokens matter, nor a cache. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void causalSelectionPromisesMore(String name) {
+    boolean sameBits = name.equals("reference") || name.equals("cpu");
+    for (boolean distinct : new boolean[] {false, true}) {
+      ReformerConfig config =
+          TestModels.small(LAYERS)
+              .lshSelection(LshSelection.CAUSAL)
+              .lshDistinctKeys(distinct)
+              .lshHashing(LshHashing.INTEGER)
+              .build();
+      List<Proof> proofs = run(name, config);
+      for (Proof proof : proofs) {
+        assertFalse(proof.broken(), proof.toString());
+        assertTrue(proof.difference() <= 5e-4, proof.toString());
+      }
+      assertEquals(sameBits, find(proofs, "later token").exact());
+      assertEquals(0.0, find(proofs, "later token").difference());
+      assertEquals(sameBits, find(proofs, "behind masked").exact());
+      assertEquals(sameBits, find(proofs, "before masked").exact());
+      assertEquals(name.equals("reference"), find(proofs, "cache").exact());
+      // The number of buckets that nobody sets depends on no text here, so it changes nothing.
+      List<Proof> chosen = run(name, config.toBuilder().numBuckets(List.of()).build());
+      for (int i = 0; i < chosen.size(); i++) {
+        assertEquals(proofs.get(i).exact(), chosen.get(i).exact(), chosen.get(i).claim());
+        assertFalse(chosen.get(i).broken(), chosen.get(i).toString());
+      }
+    }
   }
 
   @ParameterizedTest

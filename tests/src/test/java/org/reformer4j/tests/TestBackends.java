@@ -43,6 +43,14 @@ public final class TestBackends {
     return statuses.stream().filter(BackendStatus::available).map(BackendStatus::name).toList();
   }
 
+  /**
+   * Returns whether a backend is a card, whose library of products may sum in another order for
+   * another number of rows.
+   */
+  static boolean isCard(String name) {
+    return name.equals("cuda") && !Boolean.getBoolean(FAKE_CUDA);
+  }
+
   /** Returns every usable backend with every one of these cases, for parameterised tests. */
   public static Stream<Arguments> with(Collection<?> cases) {
     return names().stream().flatMap(name -> cases.stream().map(c -> Arguments.of(name, c)));

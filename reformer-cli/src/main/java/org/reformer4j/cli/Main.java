@@ -13,8 +13,10 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.IExecutionExceptionHandler;
 import picocli.CommandLine.IParameterExceptionHandler;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.UnmatchedArgumentException;
@@ -110,6 +112,11 @@ public final class Main implements Runnable {
     line.setUsageHelpAutoWidth(true);
     line.setExecutionExceptionHandler(main.executionErrors());
     line.setParameterExceptionHandler(main.parameterErrors());
+    line.setExecutionStrategy(
+        parsed -> {
+          refuseRepeated(parsed);
+          return new CommandLine.RunLast().execute(parsed);
+        });
     try {
       return line.execute(args);
     } catch (OutOfMemoryError e) {
@@ -130,6 +137,30 @@ public final class Main implements Runnable {
   @Override
   public void run() {
     spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  /**
+   * Refuses an option that is given twice. picocli does so itself, but not for options of a group:
+   * there the second one begins the group again, and what was given of it before is forgotten.
+   */
+  private static void refuseRepeated(ParseResult parsed) {
+    ParseResult last = parsed;
+    while (last.hasSubcommand()) {
+      last = last.subcommand();
+    }
+    List<String> args = parsed.originalArgs();
+    int end = args.indexOf("--");
+    List<String> given = end < 0 ? args : args.subList(0, end);
+    for (OptionSpec option : last.commandSpec().options()) {
+      List<String> names = List.of(option.names());
+      long times =
+          given.stream().filter(argument -> names.contains(argument.split("=", 2)[0])).count();
+      if (times > 1 && !option.isMultiValue()) {
+        throw new ParameterException(
+            last.commandSpec().commandLine(),
+            "option '" + option.longestName() + "' should be specified only once");
+      }
+    }
   }
 
   private IExecutionExceptionHandler executionErrors() {

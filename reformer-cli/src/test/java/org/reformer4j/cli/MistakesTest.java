@@ -53,6 +53,15 @@ class MistakesTest {
     assertTrue(CommandRun.of().out().contains("Usage: reformer"));
   }
 
+  /** Of a group, of another one, of none. */
+  @ParameterizedTest
+  @ValueSource(strings = {"--hidden", "--steps", "--chunks-before", "--threads"})
+  void optionsAreGivenOnce(String name) {
+    CommandRun run = train(name, "4", "--batch=2", name + "=4");
+    assertUsage(run, name, "only once", "train --help");
+    assertFalse(Files.exists(out));
+  }
+
   @Test
   void misspelledOptionGetsSuggestion() {
     assertUsage(train("--batchh", "3"), "--batchh", "did you mean --batch", "train --help");

@@ -87,7 +87,13 @@ class OptionsTest {
     assertEquals(List.of(8), config.numBuckets());
     assertEquals(2, config.lshNumChunksBefore());
     assertEquals(256, config.reach());
-    assertEquals(3, config("--selection=causal", "--chunks-before=3").lshNumChunksBefore());
+    // In any order, between options of other groups.
+    ReformerConfig mixed =
+        config("--selection=causal", "--hidden=64", "--chunks-before=3", "--heads=2");
+    assertEquals(LshSelection.CAUSAL, mixed.lshSelection());
+    assertEquals(3, mixed.lshNumChunksBefore());
+    assertEquals(64, mixed.hiddenSize());
+    assertEquals(32, mixed.attentionHeadSize());
   }
 
   @Test

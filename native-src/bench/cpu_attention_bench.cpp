@@ -1,6 +1,6 @@
 // LSH attention of the CPU library, as a share of what the processor can do: only the multiply-adds of its matrix
 // products count, two of them forward and five backward; see cpu_peak.h. Chunks of 64, windows of 128, causal; of
-// floats, and of bfloat16, against the same peak, where the processor multiplies it. Then processor time, by turns with that,
+// floats, and of bfloat16, against the same peak, where the processor multiplies it. Then the time, by turns with that,
 // where keys count once, and where every bucket has chunks of its own and a window of 192.
 //
 //   RF_BENCH_RUNS=20 cpu_attention_bench [threads...]
@@ -146,8 +146,8 @@ void measure(rf_context* context, int type, int threads, Shape s) {
   report("hash", s, hashed, highest);
   std::printf("%-9s %.2f ns per key\n", "sort", 1 / sorting.wall);
   for (int i = 1; i < 3; ++i) {
-    std::printf("%-9s %.2f of the processor time forward, %.2f backward\n", orders[i].name, forward[0].busy / forward[i].busy,
-                backward[0].busy / backward[i].busy);
+    std::printf("%-9s %.2f of the time forward, %.2f backward\n", orders[i].name, forward[0].wall / forward[i].wall,
+                backward[0].wall / backward[i].wall);
   }
   for (float* block : blocks) check(rf_free(context, block), "rf_free");
 }

@@ -48,8 +48,8 @@ public record DuplicationOptions(
           256, 128, 4, 128, 16, 600, 16, 0.002, 128, LshSelection.SORTED, ResidualArithmetic.FLOAT);
 
   /**
-   * The size of the paper. It does not name chunk, batch and learning rate: 64 and 64 are those of
-   * the one published replication (arampacha/reformer_fastai).
+   * The size of the paper, which does not name chunk, batch and learning rate: 64 sequences are
+   * those of the one published replication (arampacha/reformer_fastai), the others a choice.
    */
   public static final DuplicationOptions PAPER =
       new DuplicationOptions(

@@ -348,7 +348,9 @@ class CommandLineTest {
     mistake("--steps or --minutes", train(none, "--steps", "1", "--minutes", "1"));
     mistake("empty", train(none, "--text", empty.toString(), "--steps", "1"));
     mistake("missing", train(none, "--text", folder.resolve("missing").toString()));
-    mistake("multiple of --heads", train(none, "--heads", "3", "--text", text.toString()));
+    String[] heads = {"train", "--out", "" + none, "--heads", "3", "--text", "" + text};
+    mistake("multiple of --heads", run(heads));
+    mistake("only once", train(none, "--heads", "3", "--text", text.toString()));
     mistake("nothing to resume|no training to resume", train(none, "--resume"));
     mistake("lacks", run("generate", "--model", none.toString(), "--prompt", "x"));
     mistake("cuda", run("evaluate", "--backend", "cuda", "--model", "x", "--text", "" + text));

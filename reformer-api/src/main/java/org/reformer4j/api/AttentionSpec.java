@@ -56,6 +56,19 @@ public record AttentionSpec(
     }
   }
 
+  /**
+   * Returns a spec of rows and heads for {@link Kernels#lshBuckets} alone, to which chunks mean
+   * nothing.
+   *
+   * @param sequences rows of the batch
+   * @param heads H
+   * @param headSize K
+   */
+  public static AttentionSpec ofHashing(Sequences sequences, int heads, int headSize) {
+    return new AttentionSpec(
+        sequences, heads, headSize, sequences.stride(), 0, 0, true, Dropout.NONE);
+  }
+
   /** Returns H*K, the columns of queries, keys, values and output. */
   public int width() {
     return heads * headSize;

@@ -39,7 +39,6 @@ import picocli.CommandLine.Spec;
       "  reformer experiment duplication --hashes 2 --evaluate-hashes 4,2 --no-full"
     })
 final class DuplicationCommand implements Callable<Integer> {
-  // No ArgGroup: an option that is given twice would begin a second one, without the others.
   @Mixin private DuplicationSizes sizes;
 
   @Option(

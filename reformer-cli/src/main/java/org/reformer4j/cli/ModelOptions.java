@@ -161,7 +161,6 @@ final class ModelOptions {
     // for every position, and the offset within a chunk is what local layers need.
     boolean axial = context > localChunk && context % localChunk == 0;
     int columns = axial ? localChunk : context;
-    int evenBuckets = 2 * Math.max(1, variant.isCausal() ? context / chunk / 4 : context / chunk);
     return variant
         .in(ReformerConfig.builder())
         .architectures(List.of("ReformerModelWithLMHead"))
@@ -180,7 +179,7 @@ final class ModelOptions {
         .maxPositionEmbeddings(context)
         .localAttnChunkLength(localChunk)
         .lshAttnChunkLength(chunk)
-        .numBuckets(List.of(buckets == null ? evenBuckets : buckets))
+        .numBuckets(List.of(buckets == null ? usualBuckets() : buckets))
         .numHashes(hashes)
         .residualArithmetic(ResidualArithmetic.fromConfigName(residualArithmetic))
         .lshHashing(LshHashing.fromConfigName(lshHashing))
@@ -188,6 +187,10 @@ final class ModelOptions {
         .localAttentionProbsDropoutProb(dropout)
         .lshAttentionProbsDropoutProb(0)
         .build();
+  }
+
+  private int usualBuckets() {
+    return variant.lshSelection().usualBuckets(context / chunk);
   }
 
   private List<AttentionKind> pattern() {

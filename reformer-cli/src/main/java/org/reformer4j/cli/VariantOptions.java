@@ -30,20 +30,17 @@ final class VariantOptions {
       description = "Count a key that a token meets in several hash rounds once.")
   private boolean distinctKeys;
 
-  /** Returns whether the past alone decides what LSH layers see. */
-  boolean isCausal() {
-    return lshSelection() == LshSelection.CAUSAL;
-  }
-
-  private LshSelection lshSelection() {
+  /** Returns which hashed tokens LSH layers see. */
+  LshSelection lshSelection() {
     return Dialect.fromConfigName(LshSelection.class, selection);
   }
 
   /** Sets the choices in a config, whatever is set there. */
   ReformerConfigBuilder in(ReformerConfigBuilder builder) {
+    LshSelection chosen = lshSelection();
     return builder
-        .lshSelection(lshSelection())
-        .lshNumChunksBefore(chunksBefore == null ? isCausal() ? 2 : 1 : chunksBefore)
+        .lshSelection(chosen)
+        .lshNumChunksBefore(chunksBefore == null ? chosen.usualChunksBefore() : chunksBefore)
         .lshDistinctKeys(distinctKeys);
   }
 }

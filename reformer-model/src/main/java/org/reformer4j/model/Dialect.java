@@ -121,9 +121,7 @@ public record Dialect(LogitScale logitScale, RotationScope rotationScope, Bucket
       public float[] draw(int layer, int heads, int headSize, HashSpec hash) {
         float[] one = perHead.draw(layer, 1, headSize, hash);
         float[] all = new float[Math.multiplyExact(heads, one.length)];
-        for (int at = 0; at < all.length; at += one.length) {
-          System.arraycopy(one, 0, all, at, one.length);
-        }
+        repeat(one, all, one.length, heads);
         return all;
       }
 
@@ -131,12 +129,17 @@ public record Dialect(LogitScale logitScale, RotationScope rotationScope, Bucket
       public byte[] drawIntegers(int layer, int heads, int headSize, HashSpec hash) {
         byte[] one = perHead.drawIntegers(layer, 1, headSize, hash);
         byte[] all = new byte[Math.multiplyExact(heads, one.length)];
-        for (int at = 0; at < all.length; at += one.length) {
-          System.arraycopy(one, 0, all, at, one.length);
-        }
+        repeat(one, all, one.length, heads);
         return all;
       }
     };
+  }
+
+  /** Copies an array of a length into a longer one of its type, so many times. */
+  private static void repeat(Object one, Object all, int length, int times) {
+    for (int i = 0; i < times; i++) {
+      System.arraycopy(one, 0, all, i * length, length);
+    }
   }
 
   /**

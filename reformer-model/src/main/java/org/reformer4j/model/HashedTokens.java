@@ -4,7 +4,6 @@ import java.util.Arrays;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
-import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.Sequences;
@@ -216,17 +215,8 @@ final class HashedTokens {
   }
 
   private int[] hash(Tensor queryKeys, Sequences sequences, Backend backend) {
-    // Chunks mean nothing here.
     AttentionSpec spec =
-        new AttentionSpec(
-            sequences,
-            config.numAttentionHeads(),
-            config.attentionHeadSize(),
-            sequences.stride(),
-            0,
-            0,
-            true,
-            Dropout.NONE);
+        AttentionSpec.ofHashing(sequences, config.numAttentionHeads(), config.attentionHeadSize());
     try (TensorScope scope = backend.scope("hash")) {
       Tensor buckets =
           scope.allocate(

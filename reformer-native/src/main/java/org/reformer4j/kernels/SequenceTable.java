@@ -1,6 +1,6 @@
 package org.reformer4j.kernels;
 
-import java.util.Arrays;
+import java.nio.IntBuffer;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.reformer4j.api.Sequences;
@@ -13,24 +13,11 @@ final class SequenceTable {
   /** Local layers and LSH layers of one model may see different places. */
   private static final int KEPT = 4;
 
-  /** Contents of a table. */
-  private record Table(int[] values) {
-    @Override
-    public boolean equals(Object other) {
-      return other instanceof Table table && Arrays.equals(values, table.values);
-    }
-
-    @Override
-    public int hashCode() {
-      return Arrays.hashCode(values);
-    }
-  }
-
   private final Device device;
   private final Transfers transfers;
 
-  /** Addresses of what is on the device, the latest use last. */
-  private final Map<Table, Long> uploaded = new LinkedHashMap<>(KEPT, 0.75f, true);
+  /** Addresses of what is on the device, by content, the latest use last. */
+  private final Map<IntBuffer, Long> uploaded = new LinkedHashMap<>(KEPT, 0.75f, true);
 
   SequenceTable(Device device, Transfers transfers) {
     this.device = device;
@@ -45,7 +32,7 @@ final class SequenceTable {
       values[b] = sequences.length(b);
       values[batch + b] = sequences.slots(b);
     }
-    Table table = new Table(values);
+    IntBuffer table = IntBuffer.wrap(values);
     Long known = uploaded.get(table);
     if (known != null) {
       return known;

@@ -130,7 +130,7 @@ final class LshAttention {
         chunkOf[round][t] = order.get(from + layout.chunksFrom() + t);
       }
     }
-    return Places.runs(
+    return new Places(
         positions, slots, chunk, spec.chunksBefore(), spec.chunksAfter(), runs, chunkOf);
   }
 

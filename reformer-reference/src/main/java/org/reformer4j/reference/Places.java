@@ -21,7 +21,19 @@ final class Places {
   /** Chunk within the round, by round and position; null where keys may be met again. */
   private final int[][] chunkOf;
 
-  private Places(
+  /**
+   * Makes places whose chunks see only chunks of their run.
+   *
+   * @param positions token position per place, -1 for an empty place
+   * @param perRound places of a round
+   * @param chunk C
+   * @param before chunks seen before the own one
+   * @param after chunks seen after it
+   * @param runs number of the run of every chunk of every round; null for a ring
+   * @param chunkOf for each round the chunk, counted within the round, of each position; null where
+   *     a key counts in every round
+   */
+  Places(
       int[] positions,
       int perRound,
       int chunk,
@@ -49,24 +61,6 @@ final class Places {
    */
   static Places ring(int[] positions, int perRound, int chunk, int before, int after) {
     return new Places(positions, perRound, chunk, before, after, null, null);
-  }
-
-  /**
-   * Returns places whose chunks see only chunks of their run.
-   *
-   * @param runs number of the run of every chunk of every round
-   * @param chunkOf for each round the chunk, counted within the round, of each position; null where
-   *     a key counts in every round
-   */
-  static Places runs(
-      int[] positions,
-      int perRound,
-      int chunk,
-      int before,
-      int after,
-      int[] runs,
-      int[][] chunkOf) {
-    return new Places(positions, perRound, chunk, before, after, runs, chunkOf);
   }
 
   int chunkLength() {

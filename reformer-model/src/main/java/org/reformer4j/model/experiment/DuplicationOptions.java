@@ -106,8 +106,6 @@ public record DuplicationOptions(
    * @param attention full, or LSH with some number of rounds
    */
   public ReformerConfig config(AttentionSetting attention) {
-    boolean causal = selection == LshSelection.CAUSAL;
-    int chunks = length / chunkLength;
     ReformerConfig lsh =
         ReformerConfig.builder()
             .attnLayers(AttentionKind.LSH)
@@ -117,9 +115,9 @@ public record DuplicationOptions(
             .feedForwardSize(feedForwardSize)
             .lshAttnChunkLength(chunkLength)
             .lshSelection(selection)
-            .lshNumChunksBefore(causal ? 2 : 1)
+            .lshNumChunksBefore(selection.usualChunksBefore())
             .lshHashing(LshHashing.INTEGER)
-            .numBuckets(2 * Math.max(1, causal ? chunks / 4 : chunks))
+            .numBuckets(selection.usualBuckets(length / chunkLength))
             .axialPosEmbds(false)
             .maxPositionEmbeddings(length)
             .vocabSize(SYMBOLS + 1)

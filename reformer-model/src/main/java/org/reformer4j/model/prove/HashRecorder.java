@@ -5,7 +5,6 @@ import java.util.TreeMap;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
-import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
@@ -68,15 +67,7 @@ final class HashRecorder implements Trace {
     int heads = config.numAttentionHeads();
     int length = values.length / config.allHeadSize();
     AttentionSpec spec =
-        new AttentionSpec(
-            Sequences.full(1, length),
-            heads,
-            config.attentionHeadSize(),
-            length,
-            0,
-            0,
-            true,
-            Dropout.NONE);
+        AttentionSpec.ofHashing(Sequences.full(1, length), heads, config.attentionHeadSize());
     try (TensorScope scope = other.scope("hash")) {
       Tensor queryKeys = scope.allocate(DType.F32, length, config.allHeadSize());
       other.upload(queryKeys, values);

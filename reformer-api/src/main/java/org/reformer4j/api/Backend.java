@@ -55,6 +55,30 @@ public interface Backend extends Memory, Kernels, AutoCloseable {
    */
   void place(String place);
 
+  /**
+   * Returns whether a {@link Recording} is issued at less cost than its operations one by one, as
+   * on a GPU.
+   */
+  default boolean records() {
+    return false;
+  }
+
+  /**
+   * Issues operations and remembers them, so that all of them can be issued again at once.
+   *
+   * <p>They may allocate in scopes that they close again. They must not upload, download or wait,
+   * and the tensors of other scopes that they work on must live as long as the recording. Whether
+   * the indices in a tensor are within their bounds is the caller's care: here nobody looks.
+   *
+   * @param operations issues them; called a second time where the backend records them then, and
+   *     must issue the same again
+   * @return the recording
+   */
+  default Recording record(Runnable operations) {
+    operations.run();
+    return new RepeatedOperations(operations);
+  }
+
   /** Waits until everything issued so far has been done. */
   void synchronize();
 

@@ -381,6 +381,58 @@ public interface Kernels {
       DecodeSpec spec);
 
   /**
+   * Writes rows into a cache: target[rows[i]] = source[i]. Other rows stay as they are.
+   *
+   * @param target F32 or BF16 [S, C]
+   * @param rows I32 [N], each in 0..S-1 and at most once
+   * @param source [N, C], of the target's type
+   * @throws IllegalArgumentException also for a number that is no row, where the host knows it
+   */
+  void storeRows(Tensor target, Tensor rows, Tensor source);
+
+  /**
+   * Enters one new token for each of B sequences into the tables of an LSH layer, and lists the
+   * cached rows that it attends to, for {@link #decodeAttention}. Nothing waits for the device.
+   *
+   * <p>With T = lengths[b] + 1 positions, the new one included, sorted by (bucket, position), a
+   * round lists a window of ranks in that order. With {@link LshSelection#CAUSAL} these are the
+   * last chunks of the token's bucket: its own, which may be in part filled, and the chunksBefore
+   * before it. Otherwise they are the chunks around the token's rank, and the order is a ring: slot
+   * i holds the position of rank (first + i) mod T, so that in a short text a position may stand in
+   * several slots. With {@link HashSpec#distinct} there is no ring: the window ends at ranks 0 and
+   * T-1, its slots are counted from there, and a position that an earlier round of the same head
+   * lists is left out of the later ones.
+   *
+   * @param listed I32 [B, H, R, W], the cached row of the position in each slot, -1 for none; W is
+   *     at least {@link DecodeArguments#longestWindow}
+   * @param places I32 [B, C], cached row of each position, all different, -1 for one that an
+   *     attention mask hides; gets own[b] at lengths[b]
+   * @param buckets I32 [B, H, R, C], bucket of each position in 0..{@link HashSpec#buckets}, which
+   *     is that of masked tokens; gets the new one
+   * @param ranks I32 [B, H, R, C], how many earlier positions are in the same bucket; gets the new
+   *     one
+   * @param counts I32 [B, H, R, nb+1], positions in each bucket; that of the new token grows by one
+   * @param hashed I32 [1, H, R, B], buckets of the new tokens, as {@link #lshBuckets} gives them
+   *     for one sequence of B tokens
+   * @param own I32 [B], cached row of each new token
+   * @param lengths I32 [B], tokens before the new one, in 0..C-1
+   * @param spec heads and chunks; its sequences are those of {@link Sequences#full} with B and C
+   * @param hash rounds, buckets and selection
+   * @throws IllegalArgumentException also for a length beyond C-1, where the host knows it
+   */
+  void lshDecodeLists(
+      Tensor listed,
+      Tensor places,
+      Tensor buckets,
+      Tensor ranks,
+      Tensor counts,
+      Tensor hashed,
+      Tensor own,
+      Tensor lengths,
+      AttentionSpec spec,
+      HashSpec hash);
+
+  /**
    * Chunked feed-forward without its last bias: out = act(dropout(x W1^T + b1)) W2^T. The hidden
    * block of all rows never exists.
    *

@@ -1,9 +1,11 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
+import java.util.BitSet;
 import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Bfloat16;
 import org.reformer4j.api.DType;
+import org.reformer4j.api.DecodeArguments;
 import org.reformer4j.api.FixedPoint;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
@@ -122,6 +124,26 @@ final class Elements {
           to,
           (int) (target.offset() + i * target.rowStride()),
           (int) source.columns());
+    }
+  }
+
+  static void store(Tensor target, Tensor rows, Tensor source) {
+    DecodeArguments.storeRows(target, rows, source);
+    IntRows places = IntRows.of(rows);
+    BitSet taken = new BitSet();
+    for (int i = 0; i < source.rows(); i++) {
+      int row = places.get(i);
+      if (row < 0 || row >= target.rows()) {
+        throw KernelArguments.wrongIndex("storeRows", "rows", i, target.rows(), row);
+      }
+      if (taken.get(row)) {
+        throw new IllegalArgumentException(
+            "storeRows: rows[" + i + "] must differ from the others, got " + row + " again");
+      }
+      taken.set(row);
+    }
+    for (int i = 0; i < source.rows(); i++) {
+      copy(target.rows(places.get(i), 1), source.rows(i, 1));
     }
   }
 

@@ -387,6 +387,60 @@ public final class KernelArguments {
     }
   }
 
+  /** Checks {@link Kernels#storeRows}, but for the row numbers. */
+  public void storeRows(Tensor target, Tensor rows, Tensor source) {
+    String op = "storeRows";
+    Arguments.oneOf(op, "target", target, "[S, C]", activations);
+    Arguments.typed(op, "source", source, target.type(), "[N, C]");
+    Arguments.matrix(
+        op, "source", source, target.type(), "[N, C]", source.rows(), target.columns());
+    Arguments.flat(op, "rows", rows, DType.I32, "[N]", source.rows());
+  }
+
+  /** Checks {@link Kernels#lshDecodeLists}, but for what the tables hold. */
+  public static void lshDecodeLists(
+      Tensor listed,
+      Tensor places,
+      Tensor buckets,
+      Tensor ranks,
+      Tensor counts,
+      Tensor hashed,
+      Tensor own,
+      Tensor lengths,
+      AttentionSpec spec,
+      HashSpec hash) {
+    String op = "lshDecodeLists";
+    String table = "[B, H, R, C]";
+    long batch = spec.sequences().batch();
+    long capacity = spec.sequences().stride();
+    long segments = batch * spec.heads() * hash.rounds();
+    Arguments.flat(op, "places", places, DType.I32, "[B, C]", batch * capacity);
+    Arguments.flat(op, "buckets", buckets, DType.I32, table, segments * capacity);
+    Arguments.flat(op, "ranks", ranks, DType.I32, table, segments * capacity);
+    long kinds = hash.buckets() + 1L;
+    Arguments.flat(op, "counts", counts, DType.I32, "[B, H, R, buckets + 1]", segments * kinds);
+    Arguments.flat(op, "hashed", hashed, DType.I32, "[1, H, R, B]", segments);
+    Arguments.flat(op, "own", own, DType.I32, "[B]", batch);
+    Arguments.flat(op, "lengths", lengths, DType.I32, "[B]", batch);
+    Arguments.typed(op, "listed", listed, DType.I32, "[B, H, R, W]");
+    Arguments.flat(op, "listed", listed, DType.I32, "[B, H, R, W]", segments * listed.columns());
+    if (listed.columns() < decodeWindow(spec, hash)) {
+      throw new IllegalArgumentException(
+          op
+              + ": listed must be I32 [B, H, R, W] with W of at least "
+              + decodeWindow(spec, hash)
+              + ", the places of a round, got "
+              + listed);
+    }
+  }
+
+  /** Returns the most positions that a new token attends to in a round. */
+  private static int decodeWindow(AttentionSpec spec, HashSpec hash) {
+    return hash.selection() == LshSelection.CAUSAL
+        ? spec.chunkLength() * (1 + spec.chunksBefore())
+        : spec.windowLength();
+  }
+
   /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */
   public static void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
     String op = "lshSort";

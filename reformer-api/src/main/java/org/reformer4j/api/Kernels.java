@@ -381,6 +381,50 @@ public interface Kernels {
       DecodeSpec spec);
 
   /**
+   * Copies rows to places that the device knows: target[rows[i]] = source[i].
+   *
+   * @param target [S, C], F32 or BF16; other rows stay what they are
+   * @param rows I32 [N], numbers 0..S-1, each at most once
+   * @param source [N, C], the type of the target
+   */
+  void storeRows(Tensor target, Tensor rows, Tensor source);
+
+  /**
+   * Enters one new token of each sequence in the tables of an LSH layer, and lists the cached rows
+   * that it attends to, round by round, for {@link #decodeAttention}.
+   *
+   * <p>Positions are sorted by (bucket, position). With {@link LshSelection#CAUSAL} a round lists
+   * the chunks of the token's bucket from {@code chunksBefore} before its own one on; otherwise the
+   * chunks around the token's own one, counted from rank 0, in a ring: in a short text a position
+   * may stand there twice. {@link HashSpec#distinct} rounds form no ring and leave out what an
+   * earlier round of the head lists.
+   *
+   * @param listed I32 [B, H, R, W], receives rows in sorted order, and -1 in what is left
+   * @param places I32 [B, C], row of each position, -1 for one that an attention mask hides; gets
+   *     the new ones
+   * @param buckets I32 [B, H, R, C], bucket of each position, as {@link #lshBuckets} numbers them;
+   *     gets the new ones
+   * @param ranks I32 [B, H, R, C], earlier positions in the bucket of each; gets the new ones
+   * @param counts I32 [B, H, R, buckets + 1], positions in each bucket; gets the new ones
+   * @param hashed I32 [1, H, R, B], buckets of the new tokens
+   * @param own I32 [B], row of each new token
+   * @param lengths I32 [B], tokens of each sequence before, less than C
+   * @param spec B sequences of C slots, heads, chunks
+   * @param hash rounds, buckets, selection
+   */
+  void lshDecodeLists(
+      Tensor listed,
+      Tensor places,
+      Tensor buckets,
+      Tensor ranks,
+      Tensor counts,
+      Tensor hashed,
+      Tensor own,
+      Tensor lengths,
+      AttentionSpec spec,
+      HashSpec hash);
+
+  /**
    * Chunked feed-forward without its last bias: out = act(dropout(x W1^T + b1)) W2^T. The hidden
    * block of all rows never exists.
    *

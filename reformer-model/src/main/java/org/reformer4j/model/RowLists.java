@@ -15,7 +15,8 @@ import org.reformer4j.api.TensorScope;
  * entry stands does not depend on who else is in the batch.
  */
 final class RowLists {
-  private static final int NONE = -1;
+  /** Stands where no row is listed. */
+  static final int NONE = -1;
 
   private final DecodeCache cache;
   private final CachedRows rows;
@@ -124,11 +125,6 @@ final class RowLists {
   /** Returns the rows of the lists, valid until others are made. */
   int[] table() {
     return table;
-  }
-
-  /** Returns the row of each new token. */
-  int[] own() {
-    return own;
   }
 
   /**

@@ -332,6 +332,26 @@ final class KernelBackend implements Backend {
   }
 
   @Override
+  public void storeRows(Tensor target, Tensor rows, Tensor source) {
+    throw new UnsupportedOperationException("storeRows");
+  }
+
+  @Override
+  public void lshDecodeLists(
+      Tensor listed,
+      Tensor places,
+      Tensor buckets,
+      Tensor ranks,
+      Tensor counts,
+      Tensor hashed,
+      Tensor own,
+      Tensor lengths,
+      AttentionSpec spec,
+      HashSpec hash) {
+    throw new UnsupportedOperationException("lshDecodeLists");
+  }
+
+  @Override
   public void feedForward(
       Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
     exclusive("feedForward", () -> feedForwards.feedForward(out, x, w1, b1, w2, spec));

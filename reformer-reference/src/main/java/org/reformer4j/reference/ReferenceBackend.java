@@ -390,6 +390,30 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public void storeRows(Tensor target, Tensor rows, Tensor source) {
+    exclusive("storeRows", () -> StoreRows.run(target, rows, source));
+  }
+
+  @Override
+  public void lshDecodeLists(
+      Tensor listed,
+      Tensor places,
+      Tensor buckets,
+      Tensor ranks,
+      Tensor counts,
+      Tensor hashed,
+      Tensor own,
+      Tensor lengths,
+      AttentionSpec spec,
+      HashSpec hash) {
+    exclusive(
+        "lshDecodeLists",
+        () ->
+            LshDecodeLists.run(
+                listed, places, buckets, ranks, counts, hashed, own, lengths, spec, hash));
+  }
+
+  @Override
   public void feedForward(
       Tensor out, Tensor x, Tensor w1, Tensor b1, Tensor w2, FeedForwardSpec spec) {
     exclusive("feedForward", () -> FeedForward.forward(this, out, x, w1, b1, w2, spec));

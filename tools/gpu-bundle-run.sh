@@ -96,7 +96,7 @@ tests() {
     tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
   $rehearsal || names+=(tests.KernelBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
     tests.HuggingFaceAttentionTest tests.AttentionTest tests.OptimizerKernelsTest tests.ModelGradientTest
-    tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.GoldenDecodingTest
+    tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.DecodeRecordingTest tests.GoldenDecodingTest
     tests.AttentionTypesTest tests.CausalSelectionTest tests.ExactReversibilityTest tests.LshHashingTest
     tests.ModelProofsTest)
   for name in "${names[@]}"; do
@@ -115,7 +115,7 @@ model() {
     case $name in
       04-* | 08-*)
         set -- "${@:1:2}" --hidden 16 --heads 2 --head-size 8 --ff 32 --layers 2 --chunk 8 --lengths 32 \
-          --hashes 2 --contexts 16 --decode-tokens 3 --depths 2 --repeats 1
+          --hashes 2 --contexts 16 --decode-tokens 6 --depths 2 --repeats 1
         ;;
       *) set -- "$@" --help ;;
     esac
@@ -173,6 +173,8 @@ main() {
   model 07-model-512 45 --what forward,train --hidden 512 --heads 8 --head-size 64 --layers 12 --repeats 5 \
     --lengths 4K,16K,64K,256K,1M --hashes 1,4
   model 08-decoding 25 --what decode --hidden 512 --heads 8 --head-size 64 --layers 12 --contexts 1K,4K,16K
+  model 08-decoding-issued 20 --what decode --hidden 512 --heads 8 --head-size 64 --layers 12 --contexts 1K,4K,16K \
+    --no-recordings
   model 09-model-24-layers 40 --what train --hidden 1024 --heads 8 --head-size 128 --layers 24 --repeats 1 \
     --lengths 1M --hashes 1
   step 10-peers 90 python3 "$here/peers.py" 75

@@ -5,8 +5,9 @@ package org.reformer4j.api;
  *
  * @param threads threads to compute with, at least 1; results are the same bits for any number
  * @param memoryLimitBytes most bytes that the tensors of this backend may take in all
+ * @param recordings whether a backend that gains by recordings offers them: {@link Backend#records}
  */
-public record BackendOptions(int threads, long memoryLimitBytes) {
+public record BackendOptions(int threads, long memoryLimitBytes, boolean recordings) {
   /** Checks the ranges. */
   public BackendOptions {
     if (threads < 1 || threads > 4096) {
@@ -16,6 +17,16 @@ public record BackendOptions(int threads, long memoryLimitBytes) {
       throw new IllegalArgumentException(
           "memoryLimitBytes must be positive, got " + memoryLimitBytes);
     }
+  }
+
+  /**
+   * Makes options of a backend that offers recordings where it gains by them.
+   *
+   * @param threads threads to compute with, at least 1
+   * @param memoryLimitBytes most bytes that the tensors of this backend may take in all
+   */
+  public BackendOptions(int threads, long memoryLimitBytes) {
+    this(threads, memoryLimitBytes, true);
   }
 
   /** Returns one thread per processor and no limit of our own on memory. */
@@ -29,6 +40,15 @@ public record BackendOptions(int threads, long memoryLimitBytes) {
    * @param threads threads to compute with, at least 1
    */
   public BackendOptions withThreads(int threads) {
-    return new BackendOptions(threads, memoryLimitBytes);
+    return new BackendOptions(threads, memoryLimitBytes, recordings);
+  }
+
+  /**
+   * Returns these options with or without recordings, which change no bit of a result.
+   *
+   * @param recordings whether a backend that gains by them offers them
+   */
+  public BackendOptions withRecordings(boolean recordings) {
+    return new BackendOptions(threads, memoryLimitBytes, recordings);
   }
 }

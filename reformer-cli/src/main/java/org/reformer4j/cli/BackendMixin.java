@@ -24,6 +24,13 @@ final class BackendMixin {
           "Threads to compute with (default: one per processor). Results do not depend on it.")
   private Integer threads;
 
+  @Option(
+      names = "--no-recordings",
+      description =
+          "Issue every decoding step operation by operation where it would be replayed, as a CUDA"
+              + " graph. Results do not depend on it.")
+  private boolean noRecordings;
+
   /** Opens the backend, which the caller closes, and says which one it is. */
   Backend open(PrintWriter err) {
     Backends.Choice choice = Backends.open(name, options());
@@ -39,7 +46,7 @@ final class BackendMixin {
   }
 
   BackendOptions options() {
-    BackendOptions defaults = BackendOptions.defaults();
+    BackendOptions defaults = BackendOptions.defaults().withRecordings(!noRecordings);
     return threads == null ? defaults : defaults.withThreads(threads);
   }
 }

@@ -106,9 +106,11 @@ final class AttentionBranch implements Branch {
   }
 
   @Override
-  public void decode(Tensor acc, NormalRows normal, Norm next, DecodeCache cache, Pass pass) {
+  public void decode(Tensor acc, NormalRows normal, Norm next, PastAttention past, Pass pass) {
     try (TensorScope scope = pass.backend().scope("attention")) {
-      Tensor out = attention.decode(normal.of(new Block(0, acc.rows())), cache, scope, pass);
+      Projected projected = project(normal, Heads.all(config), scope, pass);
+      Tensor out = scope.allocate(normal.type(), acc.rows(), config.allHeadSize());
+      past.attend(out, layer, projected, pass);
       Tensor y = Projection.forward(pass.backend(), scope, out, output);
       normal.residual(next, acc, y, null, 1, Dropout.NONE);
     }

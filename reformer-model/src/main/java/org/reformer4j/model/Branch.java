@@ -74,8 +74,8 @@ interface Branch {
    * @param acc [N, D]
    * @param normal {@link #norm} of ctx; {@code next} of acc is left there
    * @param next norm of the branch that reads acc, or null for none
-   * @param cache what the branch remembers of the tokens before; gets the new ones
+   * @param past the tokens before; gets the new ones
    * @param pass the pass, of N sequences of one token
    */
-  void decode(Tensor acc, NormalRows normal, Norm next, DecodeCache cache, Pass pass);
+  void decode(Tensor acc, NormalRows normal, Norm next, PastAttention past, Pass pass);
 }

@@ -69,6 +69,11 @@ final class BucketLists {
     return size;
   }
 
+  /** Returns the bucket of a position. */
+  int bucket(int position) {
+    return pages[position / PAGE][position % PAGE];
+  }
+
   /** Adds the next position to a bucket. */
   void add(int bucket) {
     remember(bucket);
@@ -102,7 +107,7 @@ final class BucketLists {
   void truncate(int length) {
     while (size > length) {
       size--;
-      change(pages[size / PAGE][size % PAGE], -1);
+      change(bucket(size), -1);
     }
   }
 
@@ -140,8 +145,7 @@ final class BucketLists {
   }
 
   private int bucketOfLast() {
-    int last = size - 1;
-    return pages[last / PAGE][last % PAGE];
+    return bucket(size - 1);
   }
 
   /**

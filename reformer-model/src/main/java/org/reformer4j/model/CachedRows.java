@@ -124,29 +124,63 @@ final class CachedRows {
     return used % BLOCK != 0 && pool.isShared(blocks[b][used / BLOCK]);
   }
 
-  /** Writes rows to the end of a sequence, for which blocks are reserved. */
-  private void write(int b, int position, int count, Tensor keys, Tensor values, long from) {
-    int used = position - first[b];
-    int end = used + count;
-    if (count > 0 && copies(b, used)) {
+  /** Takes a copy of the block of the next row, which is reserved, if others read it, too. */
+  private void separate(int b, int used) {
+    if (copies(b, used)) {
       int shared = blocks[b][used / BLOCK];
       int own = pool.take();
       pool.copy(own, shared, used % BLOCK);
       pool.release(shared);
       blocks[b][used / BLOCK] = own;
     }
+  }
+
+  /** Takes blocks, which are reserved, for so many rows. */
+  private void extend(int b, int end) {
     if (blocksOf(end) > blocks[b].length) {
       blocks[b] = Arrays.copyOf(blocks[b], Math.max(blocksOf(end), 2 * blocks[b].length));
     }
     while (counts[b] < blocksOf(end)) {
       blocks[b][counts[b]++] = pool.take();
     }
+  }
+
+  /** Writes rows to the end of a sequence, for which blocks are reserved. */
+  private void write(int b, int position, int count, Tensor keys, Tensor values, long from) {
+    int used = position - first[b];
+    int end = used + count;
+    if (count > 0) {
+      separate(b, used);
+    }
+    extend(b, end);
     long source = from;
     while (used < end) {
       int run = Math.min(end - used, BLOCK - used % BLOCK);
       pool.write((long) blocks[b][used / BLOCK] * BLOCK + used % BLOCK, keys, values, source, run);
       used += run;
       source += run;
+    }
+  }
+
+  /**
+   * Takes blocks for positions to come, of this cache alone, so that rows can be written where they
+   * will be without asking for any. {@link #truncate} gives back what was not used.
+   *
+   * @param lengths positions of each sequence so far
+   * @param ahead how many more of each
+   * @throws org.reformer4j.api.OutOfDeviceMemoryException if there is no room; nothing has changed
+   */
+  void claim(int[] lengths, int ahead) {
+    int needed = 0;
+    for (int b = 0; b < lengths.length; b++) {
+      int used = lengths[b] - first[b];
+      needed += blocksOf(used + ahead) - counts[b] + (copies(b, used) ? 1 : 0);
+    }
+    pool.reserve(needed);
+    for (int b = 0; b < lengths.length; b++) {
+      int used = lengths[b] - first[b];
+      separate(b, used);
+      extend(b, used + ahead);
     }
   }
 

@@ -48,10 +48,13 @@ public final class DecodeCache implements AutoCloseable {
   /** Scratch of the layers, one after the other. */
   private int[] table = {};
 
+  private final DecodeSteps steps;
+
   private boolean closed;
 
   DecodeCache(DecodePasses passes) {
     this.passes = passes;
+    this.steps = new DecodeSteps(passes, this);
     this.config = passes.config();
   }
 
@@ -131,7 +134,7 @@ public final class DecodeCache implements AutoCloseable {
         for (int b = 0; b < tokens.length; b++) {
           added[b] = Math.min(share, Math.max(0, tokens[b].length - from));
         }
-        passes.step(this, tokens, from, logits);
+        steps.step(tokens, from, logits, family.scope());
         for (int b = 0; b < tokens.length; b++) {
           lengths[b] += added[b];
         }
@@ -140,6 +143,7 @@ public final class DecodeCache implements AutoCloseable {
       return logits;
     } finally {
       if (!done) {
+        steps.settle();
         // Some layers may have listed some tokens.
         truncate(before);
       }
@@ -217,6 +221,7 @@ public final class DecodeCache implements AutoCloseable {
             "sequence " + b + " can go back to 1.." + lengths[b] + " tokens, got " + kept[b]);
       }
     }
+    steps.settle();
     layers = PromptWindows.restore(passes, family.prompts(), layers, origins, kept);
     truncate(kept);
   }
@@ -258,6 +263,7 @@ public final class DecodeCache implements AutoCloseable {
       throw new IllegalArgumentException(
           "sequences must be some of 0.." + (batch() - 1) + ", got " + Arrays.toString(sequences));
     }
+    steps.settle();
     fork.layers = layers.stream().map(layer -> layer.fork(sequences)).toList();
     fork.origins = Arrays.stream(sequences).map(b -> origins[b]).toArray();
     fork.prompts = Arrays.stream(sequences).map(b -> prompts[b]).toArray();
@@ -318,6 +324,20 @@ public final class DecodeCache implements AutoCloseable {
     return table;
   }
 
+  /** Returns the tokens that every sequence has still room for. */
+  int room() {
+    int room = config.maxPositions();
+    for (int b = 0; b < lengths.length; b++) {
+      room = Math.min(room, config.maxPositions() - position(b, lengths[b]));
+    }
+    return room;
+  }
+
+  /** Returns the number of layers. */
+  int layers() {
+    return layers.size();
+  }
+
   /** Returns what a layer remembers. */
   LayerCache layer(int layer) {
     return layers.get(layer);
@@ -349,6 +369,7 @@ public final class DecodeCache implements AutoCloseable {
 
   private void forget() {
     if (family != null) {
+      steps.forget();
       layers.forEach(layer -> layer.rows().release());
       family.leave();
       family = null;

@@ -73,24 +73,48 @@ final class DecodePasses {
     }
     try (TensorScope step = backend.scope("decode-step")) {
       Pass pass = pass(step, count);
-      DType type = config.residualArithmetic().streams();
-      Tensor streams = step.allocate(type, count, 2L * config.hiddenSize());
-      Tensor x1 = streams.columns(0, config.hiddenSize());
-      Tensor x2 = streams.columns(config.hiddenSize(), config.hiddenSize());
-      encoder.embed(x1, x2, upload(ids, step), upload(positions, step), pass);
-      encoder.stack.decode(x1, x2, cache, pass);
+      PastAttention past = new ListedAttention(config, cache);
+      Tensor streams = streams(upload(ids, step), upload(positions, step), past, step, pass);
       if (ending == 0) {
         return;
       }
       Tensor last = ending == count ? streams : rows(streams, ends, ending, step);
       Tensor target = step.allocate(DType.F32, ending, config.vocabSize());
-      head.logits(target, last, pass);
+      logits(target, last, pass);
       float[] found = backend.download(target);
       int width = config.vocabSize();
       for (int i = 0; i < ending; i++) {
         System.arraycopy(found, i * width, logits, ended[i] * width, width);
       }
     }
+  }
+
+  /**
+   * Returns both streams [N, 2D] of new tokens behind the last layer.
+   *
+   * @param ids I32 [N]
+   * @param positions I32 [N], the model's
+   * @param past what they attend to
+   * @param scope holds the result
+   */
+  Tensor streams(Tensor ids, Tensor positions, PastAttention past, TensorScope scope, Pass pass) {
+    DType type = config.residualArithmetic().streams();
+    Tensor streams = scope.allocate(type, ids.elements(), 2L * config.hiddenSize());
+    Tensor x1 = streams.columns(0, config.hiddenSize());
+    Tensor x2 = streams.columns(config.hiddenSize(), config.hiddenSize());
+    encoder.embed(x1, x2, ids, positions, pass);
+    encoder.stack.decode(x1, x2, past, pass);
+    return streams;
+  }
+
+  /**
+   * Writes the logits of some rows of the streams.
+   *
+   * @param logits [n, V]
+   * @param streams [n, 2D]
+   */
+  void logits(Tensor logits, Tensor streams, Pass pass) {
+    head.logits(logits, streams, pass);
   }
 
   private Tensor upload(int[] values, TensorScope scope) {
@@ -107,7 +131,8 @@ final class DecodePasses {
     return copy;
   }
 
-  private Pass pass(TensorScope step, int count) {
+  /** Returns the pass of a step of N tokens; its head mask is in the scope. */
+  Pass pass(TensorScope step, int count) {
     Tensor headMask = null;
     if (options.headMask() != null) {
       headMask = step.allocate(DType.F32, config.numAttentionHeads());

@@ -73,7 +73,7 @@ final class FeedForwardBranch implements Branch {
   }
 
   @Override
-  public void decode(Tensor acc, NormalRows normal, Norm next, DecodeCache cache, Pass pass) {
+  public void decode(Tensor acc, NormalRows normal, Norm next, PastAttention past, Pass pass) {
     // Tokens do not see each other here.
     forward(acc, normal, next, pass);
   }

@@ -1,6 +1,7 @@
 package org.reformer4j.model;
 
 import java.util.Arrays;
+import java.util.Objects;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.Backend;
 import org.reformer4j.api.DType;
@@ -79,6 +80,20 @@ final class HashedTokens {
       }
     }
     return new HashedTokens(config, hash, rotations, copies, hashed);
+  }
+
+  HashSpec spec() {
+    return hash;
+  }
+
+  /** Returns the lists of a sequence by head and round, or null if it is not hashed. */
+  BucketLists[] lists(int b) {
+    return lists[b];
+  }
+
+  /** Returns whether all sequences are hashed. */
+  boolean hashesAll() {
+    return Arrays.stream(lists).allMatch(Objects::nonNull);
   }
 
   int rounds() {
@@ -215,14 +230,29 @@ final class HashedTokens {
   }
 
   private int[] hash(Tensor queryKeys, Sequences sequences, Backend backend) {
-    AttentionSpec spec =
-        AttentionSpec.ofHashing(sequences, config.numAttentionHeads(), config.attentionHeadSize());
     try (TensorScope scope = backend.scope("hash")) {
       Tensor buckets =
           scope.allocate(
-              DType.I32, sequences.batch(), spec.heads(), hash.rounds(), sequences.stride());
-      backend.lshBuckets(buckets, queryKeys, rotations, null, spec, hash);
+              DType.I32,
+              sequences.batch(),
+              config.numAttentionHeads(),
+              hash.rounds(),
+              sequences.stride());
+      hash(buckets, queryKeys, sequences, backend);
       return backend.downloadInts(buckets);
     }
+  }
+
+  /**
+   * Hashes rows.
+   *
+   * @param buckets I32 [B, H, R, T], receives their buckets
+   * @param queryKeys [B*T, H*K]
+   * @param sequences B of T rows
+   */
+  void hash(Tensor buckets, Tensor queryKeys, Sequences sequences, Backend backend) {
+    AttentionSpec spec =
+        AttentionSpec.ofHashing(sequences, config.numAttentionHeads(), config.attentionHeadSize());
+    backend.lshBuckets(buckets, queryKeys, rotations, null, spec, hash);
   }
 }

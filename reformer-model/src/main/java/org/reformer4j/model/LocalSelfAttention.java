@@ -87,23 +87,9 @@ final class LocalSelfAttention implements SelfAttention {
     return new Projected(dQueries, dKeys, dValues);
   }
 
-  @Override
-  public Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass) {
-    Tensor queries = Projection.forward(pass.backend(), scope, x, query);
-    Tensor keys = Projection.forward(pass.backend(), scope, x, key);
-    Tensor values = Projection.forward(pass.backend(), scope, x, value);
-    CachedRows rows = cache.layer(layer).rows();
-    rows.append(keys, values, cache.lengths(), cache.added());
-    int window = config.localAttnChunkLength() * (1 + config.localNumChunksBefore());
-    RowLists seen = new RowLists(cache, rows, config.numAttentionHeads(), 1, window);
-    int row = 0;
-    for (int b = 0; b < cache.batch(); b++) {
-      for (int i = 0; i < cache.added(b); i++) {
-        int position = cache.length(b) + i;
-        seen.range(row++, b, windowStart(config, position), position + 1);
-      }
-    }
-    return seen.attend(queries, false, scope, pass);
+  /** Returns the most positions that a token without look-ahead sees. */
+  static int window(ReformerConfig config) {
+    return config.localAttnChunkLength() * (1 + config.localNumChunksBefore());
   }
 
   /** Returns the first position that the token at a position sees. */

@@ -115,20 +115,6 @@ final class LshSelfAttention implements SelfAttention {
   }
 
   @Override
-  public Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass) {
-    Backend backend = pass.backend();
-    Tensor queryKeys = Projection.forward(backend, scope, x, queryKey, scale());
-    Tensor values = Projection.forward(backend, scope, x, value);
-    CachedRows rows = cache.layer(layer).rows();
-    HashedTokens hashed = cache.layer(layer).hashed();
-    rows.append(queryKeys, values, cache.lengths(), cache.added());
-    RowLists seen =
-        new RowLists(cache, rows, config.numAttentionHeads(), hashed.rounds(), hashed.window());
-    hashed.add(queryKeys, cache, rows, seen, backend);
-    return seen.attend(queryKeys, true, scope, pass);
-  }
-
-  @Override
   public AttentionSpec spec(Pass pass) {
     return new AttentionSpec(
         pass.hash().places(pass.sequences(), config.lshAttnChunkLength()),

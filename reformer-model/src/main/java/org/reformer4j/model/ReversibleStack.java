@@ -74,12 +74,12 @@ final class ReversibleStack {
    * @param x1 [N, D], in place
    * @param x2 [N, D], in place
    */
-  void decode(Tensor x1, Tensor x2, DecodeCache cache, Pass pass) {
+  void decode(Tensor x1, Tensor x2, PastAttention past, Pass pass) {
     try (TensorScope scope = pass.backend().scope("stack")) {
       NormalRows normal = first(0, x1, x2, scope, pass);
       for (int i = 0; i < branches.size(); i++) {
         enter(i, "", pass);
-        branches.get(i).decode(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), cache, pass);
+        branches.get(i).decode(i % 2 == 0 ? x1 : x2, normal, norm(i + 1), past, pass);
         normal = normal.then(norm(i + 1), i % 2 == 0 ? x1 : x2);
       }
     } finally {

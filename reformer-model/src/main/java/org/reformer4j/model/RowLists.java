@@ -15,7 +15,8 @@ import org.reformer4j.api.TensorScope;
  * entry stands does not depend on who else is in the batch.
  */
 final class RowLists {
-  private static final int NONE = -1;
+  /** Stands where no row is listed. */
+  static final int NONE = -1;
 
   private final DecodeCache cache;
   private final CachedRows rows;
@@ -42,6 +43,20 @@ final class RowLists {
         own[row++] = rows.row(b, cache.length(b) + i);
       }
     }
+  }
+
+  /** Makes the lists of a local layer: the chunks that each new token sees. */
+  static RowLists local(ReformerConfig config, DecodeCache cache, CachedRows rows) {
+    RowLists seen =
+        new RowLists(cache, rows, config.numAttentionHeads(), 1, LocalSelfAttention.window(config));
+    int row = 0;
+    for (int b = 0; b < cache.batch(); b++) {
+      for (int i = 0; i < cache.added(b); i++) {
+        int position = cache.length(b) + i;
+        seen.range(row++, b, LocalSelfAttention.windowStart(config, position), position + 1);
+      }
+    }
+    return seen;
   }
 
   /** Lets all heads of a new token attend to a range of positions of its sequence, once. */
@@ -107,29 +122,34 @@ final class RowLists {
     }
   }
 
+  /** Returns the rows of the lists, valid until others are made. */
+  int[] table() {
+    return table;
+  }
+
   /**
    * Attends.
    *
+   * @param out [N, H*K], receives the result
    * @param queries [N, H*K]
    * @param shared whether the rows are query-keys, so that a token sees itself only where it sees
    *     nothing else
-   * @param scope holds the result
-   * @return [N, H*K]
+   * @param pass the pass
    */
-  Tensor attend(Tensor queries, boolean shared, TensorScope scope, Pass pass) {
+  void attend(Tensor out, Tensor queries, boolean shared, Pass pass) {
     Backend backend = pass.backend();
     int headSize = (int) (queries.columns() / heads);
     DecodeSpec spec = new DecodeSpec(own.length, heads, headSize, rounds, window, shared);
-    Tensor listed = scope.allocate(DType.I32, own.length, heads, rounds, window);
-    backend.upload(listed, table);
-    Tensor ownRows = null;
-    if (shared) {
-      ownRows = scope.allocate(DType.I32, own.length);
-      backend.upload(ownRows, own);
+    try (TensorScope scope = backend.scope("lists")) {
+      Tensor listed = scope.allocate(DType.I32, own.length, heads, rounds, window);
+      backend.upload(listed, table);
+      Tensor ownRows = null;
+      if (shared) {
+        ownRows = scope.allocate(DType.I32, own.length);
+        backend.upload(ownRows, own);
+      }
+      backend.decodeAttention(
+          out, queries, rows.keys(), rows.values(), listed, ownRows, pass.headMask(), spec);
     }
-    Tensor out = scope.allocate(queries.type(), own.length, queries.columns());
-    backend.decodeAttention(
-        out, queries, rows.keys(), rows.values(), listed, ownRows, pass.headMask(), spec);
-    return out;
   }
 }

@@ -96,15 +96,4 @@ interface SelfAttention {
       Heads heads,
       TensorScope scope,
       Pass pass);
-
-  /**
-   * Attends with new tokens of the sequences to those before.
-   *
-   * @param x [N, D], normalised input of the tokens that the cache is adding
-   * @param cache gets the new rows
-   * @param scope holds the result
-   * @param pass the pass
-   * @return [N, H*K]
-   */
-  Tensor decode(Tensor x, DecodeCache cache, TensorScope scope, Pass pass);
 }

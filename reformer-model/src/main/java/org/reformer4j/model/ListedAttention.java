@@ -1,0 +1,39 @@
+package org.reformer4j.model;
+
+import org.reformer4j.api.Tensor;
+import org.reformer4j.model.PromptRecorder.LayerCache;
+import org.reformer4j.model.SelfAttention.Projected;
+
+/** What new tokens attend to, listed on the host: any number of tokens, any length. */
+final class ListedAttention implements PastAttention {
+  private final ReformerConfig config;
+  private final DecodeCache cache;
+
+  /**
+   * Makes the attention of a step.
+   *
+   * @param cache says which tokens are new, and gets their rows and buckets
+   */
+  ListedAttention(ReformerConfig config, DecodeCache cache) {
+    this.config = config;
+    this.cache = cache;
+  }
+
+  @Override
+  public void attend(Tensor out, int layer, Projected projected, Pass pass) {
+    LayerCache past = cache.layer(layer);
+    CachedRows rows = past.rows();
+    HashedTokens hashed = past.hashed();
+    Tensor keys = projected.second() == null ? projected.first() : projected.second();
+    rows.append(keys, projected.values(), cache.lengths(), cache.added());
+    int heads = config.numAttentionHeads();
+    RowLists seen;
+    if (hashed != null) {
+      seen = new RowLists(cache, rows, heads, hashed.rounds(), hashed.window());
+      hashed.add(projected.first(), cache, rows, seen, pass.backend());
+    } else {
+      seen = RowLists.local(config, cache, rows);
+    }
+    seen.attend(out, projected.first(), hashed != null, pass);
+  }
+}

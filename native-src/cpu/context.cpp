@@ -220,6 +220,19 @@ int rf_timer_stop(rf_context* context, double* seconds) {
   return context->timing ? RF_STATUS_OK : RF_STATUS_UNSUPPORTED;
 }
 
+int rf_record_begin(rf_context*) { return RF_STATUS_UNSUPPORTED; }
+
+int rf_record_end(rf_context*, void** recording) {
+  if (recording != nullptr) {
+    *recording = nullptr;
+  }
+  return RF_STATUS_UNSUPPORTED;
+}
+
+int rf_replay(rf_context*, void*) { return RF_STATUS_UNSUPPORTED; }
+
+int rf_recording_destroy(rf_context*, void*) { return RF_STATUS_UNSUPPORTED; }
+
 int rf_allocate(rf_context* context, int64_t bytes, void** address) {
   *address = nullptr;
   // The system promises more than it has; this does not.

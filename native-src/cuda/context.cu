@@ -129,6 +129,9 @@ int rf_context_destroy(rf_context* context) {
   if (context == nullptr) {
     return RF_STATUS_OK;
   }
+  if (context->recording) {
+    rf_record_end(context, nullptr);
+  }
   int status = rf::enter(context);
   if (context->stream != nullptr) {
     const int waited = clear(cudaStreamSynchronize(context->stream));
@@ -178,12 +181,12 @@ int rf_context_describe(rf_context* context, char* text, int capacity) {
 }
 
 int rf_synchronize(rf_context* context) {
-  const int status = rf::enter(context);
+  const int status = rf::enter_unrecorded(context);
   return status != 0 ? status : clear(cudaStreamSynchronize(context->stream));
 }
 
 int rf_timer_start(rf_context* context) {
-  int status = rf::enter(context);
+  int status = rf::enter_unrecorded(context);
   for (cudaEvent_t* time : {&context->started, &context->stopped}) {
     if (status == 0 && *time == nullptr) {
       status = clear(cudaEventCreateWithFlags(time, cudaEventDefault));
@@ -198,7 +201,7 @@ int rf_timer_stop(rf_context* context, double* seconds) {
     return RF_STATUS_UNSUPPORTED;
   }
   float milliseconds = 0;
-  int status = rf::enter(context);
+  int status = rf::enter_unrecorded(context);
   if (status == 0) {
     status = clear(cudaEventRecord(context->stopped, context->stream));
   }
@@ -214,7 +217,7 @@ int rf_timer_stop(rf_context* context, double* seconds) {
 
 int rf_allocate(rf_context* context, int64_t bytes, void** address) {
   *address = nullptr;
-  const int status = rf::enter(context);
+  const int status = rf::enter_unrecorded(context);
   if (status != 0) {
     return status;
   }
@@ -236,7 +239,7 @@ int rf_allocate(rf_context* context, int64_t bytes, void** address) {
 }
 
 int rf_free(rf_context* context, void* address) {
-  const int status = rf::enter(context);
+  const int status = rf::enter_unrecorded(context);
   return status != 0 ? status : clear(cudaFreeAsync(address, context->stream));
 }
 

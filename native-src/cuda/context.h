@@ -28,6 +28,8 @@ struct rf_context {
   cudaEvent_t started = nullptr;
   cudaEvent_t stopped = nullptr;
   int64_t staged = 0;  // bytes of the slot in use that uploads have filled
+  bool recording = false;
+  bool spoilt = false;  // the recording, by a call that it cannot hold
 };
 
 namespace rf {
@@ -45,6 +47,16 @@ inline int clear(cudaError_t error) {
 // kernel is refused on the stream of another device.
 inline int enter(const rf_context* context) {
   return clear(cudaSetDevice(context->device));
+}
+
+// The same for calls that a recording cannot hold: they would be done once and not again, or again with host memory
+// and addresses that are somebody else's by then. CUDA itself takes some of them for a graph.
+inline int enter_unrecorded(rf_context* context) {
+  if (context->recording) {
+    context->spoilt = true;
+    return static_cast<int>(cudaErrorStreamCaptureUnsupported);
+  }
+  return enter(context);
 }
 
 }  // namespace rf

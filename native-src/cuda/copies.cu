@@ -102,19 +102,24 @@ int rf_upload(rf_context* context, void* target, int64_t target_pitch, const voi
   if (rows == 0 || row_bytes == 0) {
     return RF_STATUS_OK;
   }
+  int status = rf::enter_unrecorded(context);
+  if (status != 0) {
+    return status;
+  }
   if (row_bytes <= rf::kStagingBytes / rows) {
     return rf::upload_staged(context, target, target_pitch, source, source_pitch, row_bytes, rows);
   }
-  const int status = rf::move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
-                              cudaMemcpyHostToDevice);
+  status = rf::move(context, target, target_pitch, source, source_pitch, row_bytes, rows, cudaMemcpyHostToDevice);
   // CUDA may still read pageable memory when an asynchronous copy returns.
   return status != 0 ? status : rf_synchronize(context);
 }
 
 int rf_download(rf_context* context, void* target, int64_t target_pitch, const void* source,
                 int64_t source_pitch, int64_t row_bytes, int64_t rows) {
-  const int status = rf::move(context, target, target_pitch, source, source_pitch, row_bytes, rows,
-                              cudaMemcpyDeviceToHost);
+  int status = rf::enter_unrecorded(context);
+  if (status == 0) {
+    status = rf::move(context, target, target_pitch, source, source_pitch, row_bytes, rows, cudaMemcpyDeviceToHost);
+  }
   return status != 0 ? status : rf_synchronize(context);
 }
 

@@ -10,6 +10,7 @@ enum {
   NOT_INITIALIZED = 1,
   ALLOC_FAILED = 3,
   INVALID_VALUE = 7,
+  EXECUTION_FAILED = 13,
   NOT_SUPPORTED = 15
 };
 
@@ -271,6 +272,53 @@ int cublasLtMatmulAlgoGetHeuristic(Handle* handle, const Operation* operation, c
 // Whether a matrix is as aligned as the algorithm was told.
 static int aligned(const void* matrix, uint64_t bytes) { return (uintptr_t)matrix % bytes == 0; }
 
+// What begins a stream of the simulator: does what is queued on it; keeps work with a copy of its argument for a
+// graph, where one is being captured (1), unless that has failed (-1).
+typedef struct {
+  void (*run_queued)(void);
+  int (*keep)(void* stream, void (*work)(void*), const void* argument, size_t bytes);
+} Stream;
+
+// One product: descriptors and factors may change before a graph with it is launched.
+typedef struct {
+  int transpose_a;
+  int transpose_b;
+  float alpha;
+  float beta;
+  const void* a;
+  const void* b;
+  const void* c;
+  void* d;
+  Layout layout_a;
+  Layout layout_b;
+  Layout layout_c;
+  Layout layout_d;
+  void* workspace;
+} Product;
+
+static void multiply(void* product) {
+  const Product* p = product;
+  // Written over, as a split product would.
+  memset(p->workspace, 0xFF, kWorkspaceBytes);
+  const uint64_t terms = p->transpose_a ? p->layout_a.rows : p->layout_a.columns;
+  for (uint64_t j = 0; j < p->layout_d.columns; j++) {
+    for (uint64_t i = 0; i < p->layout_d.rows; i++) {
+      float sum = 0;
+      for (uint64_t t = 0; t < terms; t++) {
+        const float left = p->transpose_a ? get(p->a, &p->layout_a, t, i) : get(p->a, &p->layout_a, i, t);
+        const float right = p->transpose_b ? get(p->b, &p->layout_b, j, t) : get(p->b, &p->layout_b, t, j);
+        sum = fmaf(left, right, sum);
+      }
+      float value = p->alpha * sum;
+      // Where beta is 0, c is not read.
+      if (p->beta != 0) {
+        value += p->beta * get(p->c, &p->layout_c, i, j);
+      }
+      put(p->d, &p->layout_d, i, j, value);
+    }
+  }
+}
+
 int cublasLtMatmul(Handle* handle, const Operation* operation, const float* alpha, const void* a,
                    const Layout* layout_a, const void* b, const Layout* layout_b,
                    const float* beta, const void* c, const Layout* layout_c, void* d,
@@ -292,28 +340,13 @@ int cublasLtMatmul(Handle* handle, const Operation* operation, const float* alph
       !aligned(a, (uint64_t)element_bytes(layout_a->type))) {
     return INVALID_VALUE;
   }
-  // A stream of the simulator begins with the function that does what is queued on it.
-  (*(void (**)(void))stream)();
-  // Written over, as a split product would.
-  memset(workspace, 0xFF, kWorkspaceBytes);
-  const int transpose_a = operation->transpose_a == OP_T;
-  const int transpose_b = operation->transpose_b == OP_T;
-  const uint64_t terms = transpose_a ? layout_a->rows : layout_a->columns;
-  for (uint64_t j = 0; j < layout_d->columns; j++) {
-    for (uint64_t i = 0; i < layout_d->rows; i++) {
-      float sum = 0;
-      for (uint64_t p = 0; p < terms; p++) {
-        const float left = transpose_a ? get(a, layout_a, p, i) : get(a, layout_a, i, p);
-        const float right = transpose_b ? get(b, layout_b, j, p) : get(b, layout_b, p, j);
-        sum = fmaf(left, right, sum);
-      }
-      float value = *alpha * sum;
-      // Where beta is 0, c is not read.
-      if (*beta != 0) {
-        value += *beta * get(c, layout_c, i, j);
-      }
-      put(d, layout_d, i, j, value);
-    }
+  Product product = {operation->transpose_a == OP_T, operation->transpose_b == OP_T, *alpha, *beta, a, b, c, d,
+                     *layout_a, *layout_b, *layout_c, *layout_d, workspace};
+  const Stream* queue = stream;
+  const int kept = queue->keep(stream, multiply, &product, sizeof product);
+  if (kept == 0) {
+    queue->run_queued();
+    multiply(&product);
   }
-  return SUCCESS;
+  return kept < 0 ? EXECUTION_FAILED : SUCCESS;
 }

@@ -21,7 +21,7 @@
 #define RF_EXPORT __attribute__((visibility("default")))
 
 // Raised with every change of this file; a library of another number is refused when it is opened.
-#define RF_ABI_VERSION 6
+#define RF_ABI_VERSION 7
 
 #ifdef __cplusplus
 extern "C" {
@@ -102,6 +102,19 @@ RF_EXPORT int rf_synchronize(rf_context* context);
 // says how many seconds the device took for it, by its own clock. There is one per context.
 RF_EXPORT int rf_timer_start(rf_context* context);
 RF_EXPORT int rf_timer_stop(rf_context* context, double* seconds);
+// Operations that are issued once and again at the cost of one: a CUDA graph. Of CUDA; the CPU library gives
+// RF_STATUS_UNSUPPORTED.
+//
+// From the first call to the second, by the same thread, operations are kept and not done; what waits for the device,
+// moves bytes from or to the host, allocates or frees is refused with 900 (cudaErrorStreamCaptureUnsupported), and the
+// recording fails. *recording is null on failure; a null pointer throws the operations away. Either way the stream is
+// afterwards as before.
+RF_EXPORT int rf_record_begin(rf_context* context);
+RF_EXPORT int rf_record_end(rf_context* context, void** recording);
+// Queues the operations again, with the same addresses and numbers.
+RF_EXPORT int rf_replay(rf_context* context, void* recording);
+// Null is legal. Work that was queued before is still done.
+RF_EXPORT int rf_recording_destroy(rf_context* context, void* recording);
 
 // ---- memory -----------------------------------------------------------------------------------
 

@@ -28,6 +28,10 @@
   X(rf_synchronize)                    \
   X(rf_timer_start)                    \
   X(rf_timer_stop)                     \
+  X(rf_record_begin)                   \
+  X(rf_record_end)                     \
+  X(rf_replay)                         \
+  X(rf_recording_destroy)              \
   X(rf_allocate)                       \
   X(rf_free)                           \
   X(rf_memory)                         \

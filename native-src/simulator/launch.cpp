@@ -120,6 +120,15 @@ Config& config() {
   return c;
 }
 
+void capture_grid(cudaStream_t stream, const LaunchSpec& spec, std::shared_ptr<void> argument) {
+  const cudaError_t checked = check(spec);
+  const cudaError_t status = checked != cudaSuccess ? checked : capture(stream, [spec, argument] {
+    run_grid(spec);
+    return device_status();
+  });
+  if (status != cudaSuccess) set_last_error(status);
+}
+
 void run_grid(const LaunchSpec& spec) {
   const cudaError_t status = device_status();
   if (status != cudaSuccess) return set_last_error(status);

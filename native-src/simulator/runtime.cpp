@@ -144,15 +144,17 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
 
 cudaError_t cudaDeviceSynchronize() {
   Lock lock(device().mutex);
-  device().run_copies();
-  return finish(device().status());
+  if (device().status() != cudaSuccess) return finish(device().lost);
+  const cudaError_t refused = device().refuse_while_capturing();
+  if (refused == cudaSuccess) device().run_copies();
+  return finish(refused);
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned int flags) {
   Lock lock(device().mutex);
   if (device().setup_status() != cudaSuccess) return finish(device().lost);
   device().lost = cudaSuccess;
-  *stream = new CUstream_st{&sim::run_queued_copies, flags};
+  *stream = new CUstream_st{&sim::run_queued_copies, &sim::keep_work, flags};
   device().streams.insert(*stream);
   return cudaSuccess;
 }
@@ -169,6 +171,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   const bool known = stream == nullptr || device().streams.count(stream) != 0;
+  const cudaError_t refused = device().refuse_in_capture(stream);
+  if (refused != cudaSuccess) return finish(refused);
   device().run_copies();
   return finish(known ? cudaSuccess : cudaErrorInvalidResourceHandle);
 }

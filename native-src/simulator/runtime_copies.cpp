@@ -38,7 +38,35 @@ void run(const Device::Copy& copy) {
   }
 }
 
-cudaError_t copy_rows(const Device::Copy& copy, cudaMemcpyKind kind) {
+// Whether the device's memory still has the address; if not, a graph that is launched loses the device.
+bool still_holds(const void* address, size_t bytes) {
+  const bool held = device().holds(address, bytes);
+  if (!held) device().lost = cudaErrorIllegalAddress;
+  return held;
+}
+
+// A copy within the device, as a part of a graph.
+cudaError_t copy_again(const Device::Copy& copy) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess ||
+      !still_holds(copy.target, extent(copy.target_pitch, copy.width, copy.height)) ||
+      !still_holds(copy.source, extent(copy.source_pitch, copy.width, copy.height))) {
+    return device().lost;
+  }
+  device().run_copies();
+  run(copy);
+  return cudaSuccess;
+}
+
+cudaError_t set_again(void* target, int value, size_t bytes) {
+  Lock lock(device().mutex);
+  if (device().status() != cudaSuccess || !still_holds(target, bytes)) return device().lost;
+  device().run_copies();
+  std::memset(target, value, bytes);
+  return cudaSuccess;
+}
+
+cudaError_t copy_rows(const Device::Copy& copy, cudaMemcpyKind kind, cudaStream_t stream) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   if (copy.width > copy.target_pitch || copy.width > copy.source_pitch) {
@@ -53,6 +81,11 @@ cudaError_t copy_rows(const Device::Copy& copy, cudaMemcpyKind kind) {
   }
   if (from_device && !device().holds(copy.source, read)) {
     return finish(cudaErrorInvalidValue);
+  }
+  if (device().captures(stream)) {
+    return finish(kind == cudaMemcpyDeviceToDevice
+                      ? device().capture(stream, [copy] { return copy_again(copy); })
+                      : device().refuse_in_capture(stream));
   }
   if (kind == cudaMemcpyHostToDevice && device().pinned(copy.source, read)) {
     device().copies.push_back(copy);
@@ -93,6 +126,8 @@ void run_queued_copies() {
 cudaError_t cudaHostAlloc(void** address, size_t bytes, unsigned int) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
+  const cudaError_t refused = device().refuse_while_capturing();
+  if (refused != cudaSuccess) return finish(refused);
   *address = bytes == 0 ? nullptr : std::malloc(bytes);
   if (*address == nullptr) return finish(cudaErrorMemoryAllocation);
   device().host[number(*address)] = bytes;
@@ -120,9 +155,11 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
   return cudaSuccess;
 }
 
-cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
+  const cudaError_t refused = device().refuse_in_capture(stream);
+  if (refused != cudaSuccess) return finish(refused);
   event->copies = device().copies_done + device().copies.size();
   event->recorded = true;
   event->time = std::chrono::steady_clock::now();
@@ -132,6 +169,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t) {
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
+  const cudaError_t refused = device().refuse_while_capturing();
+  if (refused != cudaSuccess) return finish(refused);
   device().run_copies(event->copies);
   return cudaSuccess;
 }
@@ -148,24 +187,27 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
 
 cudaError_t cudaMemcpy2DAsync(void* target, size_t target_pitch, const void* source,
                               size_t source_pitch, size_t width, size_t height, cudaMemcpyKind kind,
-                              cudaStream_t) {
+                              cudaStream_t stream) {
   // The largest pitch of a device (cudaDevAttrMaxPitch).
   if (target_pitch > INT32_MAX || source_pitch > INT32_MAX) {
     Lock lock(device().mutex);
     return finish(cudaErrorInvalidPitchValue);
   }
-  return copy_rows({target, target_pitch, source, source_pitch, width, height}, kind);
+  return copy_rows({target, target_pitch, source, source_pitch, width, height}, kind, stream);
 }
 
 cudaError_t cudaMemcpyAsync(void* target, const void* source, size_t bytes, cudaMemcpyKind kind,
-                            cudaStream_t) {
-  return copy_rows({target, bytes, source, bytes, bytes, 1}, kind);
+                            cudaStream_t stream) {
+  return copy_rows({target, bytes, source, bytes, bytes, 1}, kind, stream);
 }
 
-cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t) {
+cudaError_t cudaMemsetAsync(void* target, int value, size_t bytes, cudaStream_t stream) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
   if (!device().holds(target, bytes)) return finish(cudaErrorInvalidValue);
+  if (device().captures(stream)) {
+    return finish(device().capture(stream, [=] { return set_again(target, value, bytes); }));
+  }
   device().run_copies();
   std::memset(target, value, bytes);
   return cudaSuccess;

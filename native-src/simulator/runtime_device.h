@@ -5,17 +5,40 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "sim_runtime.h"
 
+namespace sim {
+
+// What a graph does, one after the other. They take the device's mutex themselves.
+using Operations = std::vector<std::function<cudaError_t()>>;
+
+}  // namespace sim
+
 struct CUstream_st {
-  // First, and called by libraries that stand in for NVIDIA's: does what is queued.
+  // These two first: libraries that stand in for NVIDIA's call them. Does what is queued.
   void (*run_queued)();
+  // Keeps work with a copy of its argument for the graph that is being captured: 1 if so, 0 if there is none
+  // and the caller does the work, -1 if the capture has failed.
+  int (*keep)(cudaStream_t stream, void (*work)(void*), const void* argument, size_t bytes);
   unsigned int flags;
+  cudaStreamCaptureStatus capture = cudaStreamCaptureStatusNone;
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  std::thread::id capturer = {};
+  sim::Operations captured = {};
+};
+struct CUgraph_st {
+  sim::Operations operations;
+};
+struct CUgraphExec_st {
+  sim::Operations operations;
 };
 struct CUmemPoolHandle_st {
   size_t used;
@@ -50,6 +73,8 @@ struct Device {
   uint64_t copies_done = 0;
   std::set<cudaStream_t> streams;
   std::set<cudaMemPool_t> pools;
+  std::set<cudaGraph_t> graphs;
+  std::set<cudaGraphExec_t> executables;
   std::unordered_map<const void*, size_t> dynamic_shared;  // by kernel
   // cudaSuccess, or what every call returns since the device was lost.
   cudaError_t lost = cudaSuccess;
@@ -66,6 +91,14 @@ struct Device {
   bool pinned(const void* address, size_t bytes) const;
   // Does the first queued copies, all unless told how many there have been then.
   void run_copies(uint64_t until = UINT64_MAX);
+  // Whether what is queued on the stream belongs to a graph.
+  bool captures(cudaStream_t stream) const;
+  // Adds to the graph that the stream captures, unless the capture has failed.
+  cudaError_t capture(cudaStream_t stream, std::function<cudaError_t()> operation);
+  // Of calls on a stream that no graph can hold: ends a capture of it in failure.
+  cudaError_t refuse_in_capture(cudaStream_t stream);
+  // The same of calls that no stream sees, while this thread captures.
+  cudaError_t refuse_while_capturing();
 };
 
 Device& device();

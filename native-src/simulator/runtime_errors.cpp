@@ -29,6 +29,7 @@ constexpr ErrorText kErrors[] = {
     SIM_ERROR(cudaErrorECCUncorrectable, "uncorrectable ECC error encountered"),
     SIM_ERROR(cudaErrorNvlinkUncorrectable, "uncorrectable NVLink error detected"),
     SIM_ERROR(cudaErrorInvalidResourceHandle, "invalid resource handle"),
+    SIM_ERROR(cudaErrorIllegalState, "the operation cannot be performed in the present state"),
     SIM_ERROR(cudaErrorIllegalAddress, "an illegal memory access was encountered"),
     SIM_ERROR(cudaErrorLaunchOutOfResources, "too many resources requested for launch"),
     SIM_ERROR(cudaErrorLaunchTimeout, "the launch timed out and was terminated"),
@@ -42,6 +43,11 @@ constexpr ErrorText kErrors[] = {
     SIM_ERROR(cudaErrorLaunchFailure, "unspecified launch failure"),
     SIM_ERROR(cudaErrorNotPermitted, "operation not permitted"),
     SIM_ERROR(cudaErrorNotSupported, "operation not supported"),
+    SIM_ERROR(cudaErrorStreamCaptureUnsupported, "operation not permitted when stream is capturing"),
+    SIM_ERROR(cudaErrorStreamCaptureInvalidated,
+              "operation failed due to a previous error during capture"),
+    SIM_ERROR(cudaErrorStreamCaptureWrongThread,
+              "attempt to terminate a thread-local capture sequence from another thread"),
     SIM_ERROR(cudaErrorUnknown, "unknown error"),
 };
 #undef SIM_ERROR

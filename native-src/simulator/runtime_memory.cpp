@@ -140,9 +140,11 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
 }
 
 cudaError_t cudaMallocFromPoolAsync(void** address, size_t bytes, cudaMemPool_t pool,
-                                    cudaStream_t) {
+                                    cudaStream_t stream) {
   Lock lock(device().mutex);
   if (device().status() != cudaSuccess) return finish(device().lost);
+  const cudaError_t refused = device().refuse_in_capture(stream);
+  if (refused != cudaSuccess) return finish(refused);
   if (device().pools.count(pool) == 0 || bytes == 0) return finish(cudaErrorInvalidValue);
   if (bytes > sim::kLoseDevice && bytes <= sim::kLoseDevice + kLargestErrorCode) {
     device().lost = static_cast<cudaError_t>(bytes - sim::kLoseDevice);
@@ -162,8 +164,10 @@ cudaError_t cudaMallocFromPoolAsync(void** address, size_t bytes, cudaMemPool_t 
 }
 
 // Frees memory of a lost device as well, and still says that it is lost.
-cudaError_t cudaFreeAsync(void* address, cudaStream_t) {
+cudaError_t cudaFreeAsync(void* address, cudaStream_t stream) {
   Lock lock(device().mutex);
+  const cudaError_t refused = device().refuse_in_capture(stream);
+  if (refused != cudaSuccess) return finish(refused);
   device().run_copies();
   const auto found = device().allocations.find(number(address));
   if (found == device().allocations.end()) {

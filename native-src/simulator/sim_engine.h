@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -132,16 +133,31 @@ struct LaunchSpec {
 };
 // Runs a grid to its end. Errors of the launch itself are left for cudaGetLastError.
 void run_grid(const LaunchSpec& spec);
+// Whether a launch on the stream belongs to a graph; such a one is kept, with its argument.
+bool capturing(cudaStream_t stream);
+void capture_grid(cudaStream_t stream, const LaunchSpec& spec, std::shared_ptr<void> argument);
+
+// A kernel with its arguments, converted once, as a launch does; every thread then gets a copy.
+template <class... Parameters>
+struct KernelCall {
+  void (*kernel)(Parameters...);
+  std::tuple<std::remove_cv_t<Parameters>...> values;
+
+  static void run(void* call) {
+    std::apply(static_cast<KernelCall*>(call)->kernel, static_cast<KernelCall*>(call)->values);
+  }
+};
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block,
-            size_t shared_bytes, cudaStream_t, Arguments&&... arguments) {
-  // Converted once, as a launch does; every thread then gets a copy.
-  std::tuple<std::remove_cv_t<Parameters>...> values(std::forward<Arguments>(arguments)...);
-  auto body = [&] { std::apply(kernel, values); };
-  using Body = decltype(body);
-  run_grid({name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes,
-            [](void* p) { (*static_cast<Body*>(p))(); }, &body});
+            size_t shared_bytes, cudaStream_t stream, Arguments&&... arguments) {
+  using Call = KernelCall<Parameters...>;
+  Call call{kernel, {std::forward<Arguments>(arguments)...}};
+  LaunchSpec spec{name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, &Call::run, &call};
+  if (!capturing(stream)) return run_grid(spec);
+  const auto kept = std::make_shared<Call>(call);
+  spec.argument = kept.get();
+  capture_grid(stream, spec, kept);
 }
 
 }  // namespace sim

@@ -18,7 +18,7 @@ import org.bytedeco.javacpp.annotation.Platform;
 @NoException
 public final class KernelLibrary extends Pointer {
   /** {@code RF_ABI_VERSION} of the header that this class was written for. */
-  static final int ABI_VERSION = 6;
+  static final int ABI_VERSION = 7;
 
   KernelLibrary(long address) {
     this.address = address;
@@ -74,6 +74,16 @@ public final class KernelLibrary extends Pointer {
   public native int rf_timer_start(@Cast("rf_context*") long context);
 
   public native int rf_timer_stop(@Cast("rf_context*") long context, double[] seconds);
+
+  public native int rf_record_begin(@Cast("rf_context*") long context);
+
+  public native int rf_record_end(
+      @Cast("rf_context*") long context, @Cast("void**") long[] recording);
+
+  public native int rf_replay(@Cast("rf_context*") long context, @Cast("void*") long recording);
+
+  public native int rf_recording_destroy(
+      @Cast("rf_context*") long context, @Cast("void*") long recording);
 
   public native int rf_allocate(
       @Cast("rf_context*") long context,

@@ -173,7 +173,9 @@ final class MemoryPlan {
       }
       long attention = block * e * 2 * d + rows * (e * (w + 7 * group) + Float.BYTES * heads);
       long sorted = hash.usesRuns() ? rows + orderEntries() : rows;
-      long sorting = Float.BYTES * (sorted * heads * rounds + w * rounds * hash.rotationColumns());
+      long rotation = config.lshHashing() == LshHashing.INTEGER ? Byte.BYTES : Float.BYTES;
+      long sorting =
+          Integer.BYTES * sorted * heads * rounds + rotation * w * rounds * hash.rotationColumns();
       long chunk = Math.min(FeedForwardBranch.chunkRows(config), rows);
       long feedForward = block * e * 4 * d + chunk * Float.BYTES * 3 * f;
       long head =

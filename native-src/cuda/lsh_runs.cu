@@ -1,11 +1,11 @@
 // What         sorted positions in runs of chunks: place = places of the buckets before, each filled up to whole
 //              chunks, + rank in its bucket; and the run of every chunk and the chunk of every position.
 // Shapes       runs [S, E] with E = places + places / chunk (+ T); order, buckets [S, T]; any S, T and chunk.
-// Grid         a block per segment: it fills its entries with -1, then walks over the sorted list, 2048 positions at a
+// Grid         a block per segment: it fills its entries with -1, then walks over the sorted list, 4096 positions at a
 //              time. Where buckets begin is a ballot per 32 positions; the places before one are an exclusive sum of
 //              the filled up sizes over warp, block and walk.
 // Memory       reads order and buckets once, 8 bytes per position; writes 4 E + 4 T bytes, with chunks of positions
-//              4 T more, and a run per chunk. Shared 64 bytes.
+//              4 T more, and a run per chunk. Shared 128 bytes.
 // Determinism  integers, no atomics.
 // Reference    org.reformer4j.reference.LshRuns
 // Measured     not yet run on a card
@@ -14,7 +14,7 @@
 namespace rf {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 512;
 constexpr int kWarps = kThreads / 32;
 constexpr int kSteps = 8;  // positions of a thread at a time
 constexpr int kTile = kThreads * kSteps;

@@ -2,6 +2,7 @@ package org.reformer4j.model;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.reformer4j.model.PromptRecorder.LayerCache;
 
 /**
@@ -34,20 +35,7 @@ public final class DecodeCache implements AutoCloseable {
 
   private List<LayerCache> layers;
 
-  /** Which prompt of the family each sequence began with. */
-  private int[] origins;
-
-  /** How many tokens of it each sequence has. */
-  private int[] prompts;
-
-  private int[] lengths;
-
-  /** Tokens of each sequence in the present step. */
-  private int[] added;
-
-  /** Scratch of the layers, one after the other. */
-  private int[] table = {};
-
+  private CachedTexts texts;
   private final DecodeSteps steps;
 
   private boolean closed;
@@ -74,14 +62,10 @@ public final class DecodeCache implements AutoCloseable {
     }
     CacheFamily begun = new CacheFamily(passes.backend(), batch);
     try {
-      int[] all = batch.lengths();
-      PromptRecorder recorder = passes.recorder(begun.scope(), all);
+      PromptRecorder recorder = passes.recorder(begun.scope(), batch.lengths());
       float[] logits = passes.prompt(batch, recorder);
       layers = recorder.layers();
-      origins = all(all.length);
-      prompts = all;
-      lengths = all.clone();
-      added = new int[all.length];
+      texts = CachedTexts.of(begun, batch.lengths());
       family = begun;
       return logits;
     } finally {
@@ -89,12 +73,6 @@ public final class DecodeCache implements AutoCloseable {
         begun.leave();
       }
     }
-  }
-
-  private static int[] all(int count) {
-    int[] all = new int[count];
-    Arrays.setAll(all, i -> i);
-    return all;
   }
 
   /**
@@ -123,21 +101,17 @@ public final class DecodeCache implements AutoCloseable {
    */
   public float[] append(int[][] tokens) {
     requirePrompt();
-    check(tokens);
+    texts.check(tokens, config);
     float[] logits = new float[Math.multiplyExact(tokens.length, config.vocabSize())];
-    int[] before = lengths.clone();
+    int[] before = texts.lengths().clone();
     int share = Math.max(1, STEP_ROWS / tokens.length);
     boolean done = false;
     try {
       int longest = Arrays.stream(tokens).mapToInt(row -> row.length).max().orElseThrow();
       for (int from = 0; from < longest; from += share) {
-        for (int b = 0; b < tokens.length; b++) {
-          added[b] = Math.min(share, Math.max(0, tokens[b].length - from));
-        }
+        texts.add(tokens, from, share);
         steps.step(tokens, from, logits, family.scope());
-        for (int b = 0; b < tokens.length; b++) {
-          lengths[b] += added[b];
-        }
+        texts.addDone();
       }
       done = true;
       return logits;
@@ -148,52 +122,6 @@ public final class DecodeCache implements AutoCloseable {
         truncate(before);
       }
     }
-  }
-
-  private void check(int[][] tokens) {
-    if (tokens.length != lengths.length) {
-      throw new IllegalArgumentException(
-          "tokens must have one entry for each of the "
-              + lengths.length
-              + " sequences, got "
-              + tokens.length);
-    }
-    for (int b = 0; b < tokens.length; b++) {
-      if (tokens[b].length == 0) {
-        throw new IllegalArgumentException("sequence " + b + " gets no token: give at least one");
-      }
-      for (int token : tokens[b]) {
-        if (token < 0 || token >= config.vocabSize()) {
-          throw new IllegalArgumentException(
-              "token id "
-                  + token
-                  + " of sequence "
-                  + b
-                  + " is outside the vocabulary 0.."
-                  + (config.vocabSize() - 1));
-        }
-      }
-      int room = config.maxPositions() - position(b, lengths[b]);
-      if (tokens[b].length > room) {
-        throw new IllegalArgumentException(
-            "sequence "
-                + b
-                + " has room for "
-                + room
-                + " more tokens, got "
-                + tokens[b].length
-                + ": the model has "
-                + config.maxPositions()
-                + " positions");
-      }
-    }
-  }
-
-  /** Returns the model's position of a token, whether it is there or not yet. */
-  int position(int b, int token) {
-    return token < prompts[b]
-        ? family.position(origins[b], token)
-        : family.position(origins[b], prompts[b] - 1) + 1 + token - prompts[b];
   }
 
   /**
@@ -208,21 +136,18 @@ public final class DecodeCache implements AutoCloseable {
    */
   public void rewind(int... kept) {
     requirePrompt();
-    if (kept.length != lengths.length) {
+    if (kept.length != batch()) {
       throw new IllegalArgumentException(
-          "kept must have one entry for each of the "
-              + lengths.length
-              + " sequences, got "
-              + kept.length);
+          "kept must have one entry for each of the " + batch() + " sequences, got " + kept.length);
     }
     for (int b = 0; b < kept.length; b++) {
-      if (kept[b] < 1 || kept[b] > lengths[b]) {
+      if (kept[b] < 1 || kept[b] > length(b)) {
         throw new IllegalArgumentException(
-            "sequence " + b + " can go back to 1.." + lengths[b] + " tokens, got " + kept[b]);
+            "sequence " + b + " can go back to 1.." + length(b) + " tokens, got " + kept[b]);
       }
     }
     steps.settle();
-    layers = PromptWindows.restore(passes, family.prompts(), layers, origins, kept);
+    layers = PromptWindows.restore(passes, family.prompts(), layers, texts.origins(), kept);
     truncate(kept);
   }
 
@@ -231,11 +156,10 @@ public final class DecodeCache implements AutoCloseable {
       for (LayerCache layer : layers) {
         layer.rows().truncate(b, kept[b]);
         if (layer.hashed() != null) {
-          layer.hashed().truncate(b, kept[b], prompts[b]);
+          layer.hashed().truncate(b, kept[b], texts.prompt(b));
         }
       }
-      lengths[b] = kept[b];
-      prompts[b] = Math.min(prompts[b], kept[b]);
+      texts.truncate(b, kept[b]);
     }
   }
 
@@ -244,7 +168,7 @@ public final class DecodeCache implements AutoCloseable {
    * is copied: who first writes behind common tokens takes a copy of one block of rows per layer.
    */
   public DecodeCache fork() {
-    return fork(all(batch()));
+    return fork(IntStream.range(0, batch()).toArray());
   }
 
   /**
@@ -265,10 +189,7 @@ public final class DecodeCache implements AutoCloseable {
     }
     steps.settle();
     fork.layers = layers.stream().map(layer -> layer.fork(sequences)).toList();
-    fork.origins = Arrays.stream(sequences).map(b -> origins[b]).toArray();
-    fork.prompts = Arrays.stream(sequences).map(b -> prompts[b]).toArray();
-    fork.lengths = Arrays.stream(sequences).map(b -> lengths[b]).toArray();
-    fork.added = new int[sequences.length];
+    fork.texts = texts.fork(sequences);
     fork.family = family;
     family.join();
     return fork;
@@ -276,7 +197,7 @@ public final class DecodeCache implements AutoCloseable {
 
   /** Returns B, the number of sequences; 0 before the prompt. */
   public int batch() {
-    return lengths == null ? 0 : lengths.length;
+    return texts == null ? 0 : texts.batch();
   }
 
   /**
@@ -285,7 +206,7 @@ public final class DecodeCache implements AutoCloseable {
    * @param b which sequence
    */
   public int length(int b) {
-    return lengths[b];
+    return texts.length(b);
   }
 
   /** Returns the bytes of device memory that this cache and its forks hold together. */
@@ -293,44 +214,9 @@ public final class DecodeCache implements AutoCloseable {
     return family == null ? 0 : family.scope().liveBytes();
   }
 
-  /** Returns the number of tokens of each sequence, without those that are being appended. */
-  int[] lengths() {
-    return lengths;
-  }
-
-  /** Returns the number of tokens of each sequence that are being appended. */
-  int[] added() {
-    return added;
-  }
-
-  int added(int b) {
-    return added[b];
-  }
-
-  /** Returns N, the tokens that are being appended. */
-  int addedTokens() {
-    int sum = 0;
-    for (int count : added) {
-      sum += count;
-    }
-    return sum;
-  }
-
-  /** Returns room for so many rows that new tokens see, of unspecified content; one at a time. */
-  int[] table(int length) {
-    if (table.length != length) {
-      table = new int[length];
-    }
-    return table;
-  }
-
-  /** Returns the tokens that every sequence has still room for. */
-  int room() {
-    int room = config.maxPositions();
-    for (int b = 0; b < lengths.length; b++) {
-      room = Math.min(room, config.maxPositions() - position(b, lengths[b]));
-    }
-    return room;
+  /** Returns which tokens there are. */
+  CachedTexts texts() {
+    return texts;
   }
 
   /** Returns the number of layers. */
@@ -341,11 +227,6 @@ public final class DecodeCache implements AutoCloseable {
   /** Returns what a layer remembers. */
   LayerCache layer(int layer) {
     return layers.get(layer);
-  }
-
-  /** Returns whether an attention mask hides a position. */
-  boolean masked(int b, int position) {
-    return position < prompts[b] && family.masked(origins[b], position);
   }
 
   private void requirePrompt() {
@@ -373,7 +254,7 @@ public final class DecodeCache implements AutoCloseable {
       layers.forEach(layer -> layer.rows().release());
       family.leave();
       family = null;
-      lengths = null;
+      texts = null;
     }
   }
 

@@ -53,7 +53,8 @@ final class DecodePasses {
    * @param logits [B, V], receives those of the sequences whose last token is among them
    */
   void step(DecodeCache cache, int[][] tokens, int from, float[] logits) {
-    int count = cache.addedTokens();
+    CachedTexts texts = cache.texts();
+    int count = texts.addedTokens();
     int[] ids = new int[count];
     int[] positions = new int[count];
     int[] ends = new int[count];
@@ -61,10 +62,10 @@ final class DecodePasses {
     int ending = 0;
     int row = 0;
     for (int b = 0; b < tokens.length; b++) {
-      int added = cache.added(b);
+      int added = texts.added(b);
       for (int i = 0; i < added; i++) {
         ids[row] = tokens[b][from + i];
-        positions[row++] = cache.position(b, cache.length(b) + i);
+        positions[row++] = texts.position(b, texts.length(b) + i);
       }
       if (added > 0 && from + added == tokens[b].length) {
         ends[ending] = row - 1;

@@ -50,7 +50,9 @@ final class DecodeSteps {
   }
 
   private void begin(TensorScope family) {
-    if (hasNoRoom || !passes.backend().records() || !RecordedSteps.canBegin(cache)) {
+    if (hasNoRoom
+        || !passes.backend().records()
+        || !RecordedSteps.canBegin(cache, passes.config())) {
       return;
     }
     TensorScope scope = family.child("recorded-steps");

@@ -55,14 +55,14 @@ final class DeviceBuckets {
     counts = scope.allocate(DType.I32, batch, heads, hash.rounds(), hash.buckets() + 1);
   }
 
-  /** Enters the tokens that a cache has. */
-  void enter(DecodeCache cache, CachedRows rows, Backend backend) {
+  /** Enters the tokens that there are. */
+  void enter(CachedTexts texts, CachedRows rows, Backend backend) {
     int kinds = hash.buckets() + 1;
     for (int b = 0; b < batch; b++) {
-      int length = cache.length(b);
+      int length = texts.length(b);
       int[] row = new int[length];
       for (int t = 0; t < length; t++) {
-        row[t] = cache.masked(b, t) ? RowLists.NONE : rows.row(b, t);
+        row[t] = texts.masked(b, t) ? RowLists.NONE : rows.row(b, t);
       }
       int[] bucket = new int[segments * length];
       int[] rank = new int[segments * length];

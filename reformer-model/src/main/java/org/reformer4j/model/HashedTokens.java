@@ -134,17 +134,17 @@ final class HashedTokens {
    *
    * @param queryKeys [N, H*K] of the new tokens, which are among the rows
    */
-  void add(Tensor queryKeys, DecodeCache cache, CachedRows rows, RowLists seen, Backend backend) {
+  void add(Tensor queryKeys, CachedTexts texts, CachedRows rows, RowLists seen, Backend backend) {
     int[] buckets = null;
     int count = (int) queryKeys.rows();
     int row = 0;
     for (int b = 0; b < lists.length; b++) {
-      for (int i = 0; i < cache.added(b); i++) {
-        int length = cache.length(b) + i + 1;
+      for (int i = 0; i < texts.added(b); i++) {
+        int length = texts.length(b) + i + 1;
         if (lists[b] == null) {
           seen.range(row, b, 0, length);
           if (length >= config.lshAttnChunkLength()) {
-            hashAll(b, length, cache, rows, backend);
+            hashAll(b, length, texts, rows, backend);
           }
         } else {
           if (buckets == null) {
@@ -186,14 +186,14 @@ final class HashedTokens {
   }
 
   /** Hashes all tokens of a sequence that has just filled a chunk. */
-  private void hashAll(int b, int length, DecodeCache cache, CachedRows rows, Backend backend) {
+  private void hashAll(int b, int length, CachedTexts texts, CachedRows rows, Backend backend) {
     int[] buckets;
     try (TensorScope scope = backend.scope("hash-all")) {
       Tensor all = rows.leadingKeys(b, length, scope, backend);
       buckets = hash(all, Sequences.full(1, length), backend);
     }
     for (int i = 0; i < buckets.length; i++) {
-      if (cache.masked(b, i % length)) {
+      if (texts.masked(b, i % length)) {
         buckets[i] = hash.buckets();
       }
     }

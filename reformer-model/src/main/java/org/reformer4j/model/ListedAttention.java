@@ -21,18 +21,19 @@ final class ListedAttention implements PastAttention {
 
   @Override
   public void attend(Tensor out, int layer, Projected projected, Pass pass) {
+    CachedTexts texts = cache.texts();
     LayerCache past = cache.layer(layer);
     CachedRows rows = past.rows();
     HashedTokens hashed = past.hashed();
     Tensor keys = projected.second() == null ? projected.first() : projected.second();
-    rows.append(keys, projected.values(), cache.lengths(), cache.added());
+    rows.append(keys, projected.values(), texts.lengths(), texts.added());
     int heads = config.numAttentionHeads();
     RowLists seen;
     if (hashed != null) {
-      seen = new RowLists(cache, rows, heads, hashed.rounds(), hashed.window());
-      hashed.add(projected.first(), cache, rows, seen, pass.backend());
+      seen = new RowLists(texts, rows, heads, hashed.rounds(), hashed.window());
+      hashed.add(projected.first(), texts, rows, seen, pass.backend());
     } else {
-      seen = RowLists.local(config, cache, rows);
+      seen = RowLists.local(config, texts, rows);
     }
     seen.attend(out, projected.first(), hashed != null, pass);
   }

@@ -26,6 +26,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
 
   private final DecodePasses passes;
   private final DecodeCache cache;
+  private final CachedTexts texts;
   private final ReformerConfig config;
   private final Backend backend;
   private final int batch;
@@ -54,13 +55,14 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
   private RecordedSteps(DecodePasses passes, DecodeCache cache, TensorScope scope) {
     this.passes = passes;
     this.cache = cache;
+    this.texts = cache.texts();
     this.config = passes.config();
     this.backend = passes.backend();
     this.scope = scope;
     this.batch = cache.batch();
-    this.settled = cache.lengths().clone();
+    this.settled = texts.lengths().clone();
     int longest = Arrays.stream(settled).max().orElseThrow();
-    this.ahead = Math.min(Math.max(LEAST_AHEAD, longest / 8), cache.room());
+    this.ahead = Math.min(Math.max(LEAST_AHEAD, longest / 8), texts.room(config));
     int chunk = config.lshAttnChunkLength();
     int capacity = (longest + ahead + chunk - 1) / chunk * chunk;
     int perLocal = config.numAttentionHeads() * LocalSelfAttention.window(config);
@@ -112,8 +114,8 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
   }
 
   /** Returns whether all sequences of a cache have what recorded steps begin with. */
-  static boolean canBegin(DecodeCache cache) {
-    boolean can = cache.room() > 0;
+  static boolean canBegin(DecodeCache cache, ReformerConfig config) {
+    boolean can = cache.texts().room(config) > 0;
     for (int layer = 0; layer < cache.layers(); layer++) {
       HashedTokens hashed = cache.layer(layer).hashed();
       can &= hashed == null || hashed.hashesAll();
@@ -138,7 +140,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
   boolean serves() {
     boolean serves = true;
     for (int b = 0; b < batch; b++) {
-      serves &= cache.length(b) < settled[b] + ahead;
+      serves &= texts.length(b) < settled[b] + ahead;
     }
     for (Layer layer : layers) {
       serves &= layer.rows.keys() == layer.keys;
@@ -156,15 +158,15 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
     int at = 3 * batch;
     for (int b = 0; b < batch; b++) {
       host[b] = tokens[b][0];
-      host[batch + b] = cache.position(b, cache.length(b));
-      host[2 * batch + b] = cache.length(b);
+      host[batch + b] = texts.position(b, texts.length(b));
+      host[2 * batch + b] = texts.length(b);
     }
     for (Layer layer : layers) {
       for (int b = 0; b < batch; b++) {
-        host[at++] = layer.rows.row(b, cache.length(b));
+        host[at++] = layer.rows.row(b, texts.length(b));
       }
       if (layer.listed != null) {
-        int[] table = RowLists.local(config, cache, layer.rows).table();
+        int[] table = RowLists.local(config, texts, layer.rows).table();
         System.arraycopy(table, 0, host, at, table.length);
         at += table.length;
       }
@@ -173,7 +175,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
     if (recording == null) {
       for (Layer layer : layers) {
         if (layer.buckets != null) {
-          layer.buckets.enter(cache, layer.rows, backend);
+          layer.buckets.enter(texts, layer.rows, backend);
         }
       }
       recording = backend.record(this::issue);
@@ -213,7 +215,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
   void settle() {
     for (Layer layer : layers) {
       for (int b = 0; layer.buckets != null && b < batch; b++) {
-        layer.buckets.settle(b, settled[b], cache.length(b), backend);
+        layer.buckets.settle(b, settled[b], texts.length(b), backend);
       }
     }
   }

@@ -18,7 +18,7 @@ final class RowLists {
   /** Stands where no row is listed. */
   static final int NONE = -1;
 
-  private final DecodeCache cache;
+  private final CachedTexts texts;
   private final CachedRows rows;
   private final int heads;
   private final int rounds;
@@ -29,30 +29,30 @@ final class RowLists {
   private final int[] own;
 
   /** Makes lists of unspecified content: every new token gets a range or its sorted positions. */
-  RowLists(DecodeCache cache, CachedRows rows, int heads, int rounds, int window) {
-    this.cache = cache;
+  RowLists(CachedTexts texts, CachedRows rows, int heads, int rounds, int window) {
+    this.texts = texts;
     this.rows = rows;
     this.heads = heads;
     this.rounds = rounds;
     this.window = window;
-    this.own = new int[cache.addedTokens()];
-    this.table = cache.table(Math.multiplyExact(own.length, heads * rounds * window));
+    this.own = new int[texts.addedTokens()];
+    this.table = texts.table(Math.multiplyExact(own.length, heads * rounds * window));
     int row = 0;
-    for (int b = 0; b < cache.batch(); b++) {
-      for (int i = 0; i < cache.added(b); i++) {
-        own[row++] = rows.row(b, cache.length(b) + i);
+    for (int b = 0; b < texts.batch(); b++) {
+      for (int i = 0; i < texts.added(b); i++) {
+        own[row++] = rows.row(b, texts.length(b) + i);
       }
     }
   }
 
   /** Makes the lists of a local layer: the chunks that each new token sees. */
-  static RowLists local(ReformerConfig config, DecodeCache cache, CachedRows rows) {
+  static RowLists local(ReformerConfig config, CachedTexts texts, CachedRows rows) {
     RowLists seen =
-        new RowLists(cache, rows, config.numAttentionHeads(), 1, LocalSelfAttention.window(config));
+        new RowLists(texts, rows, config.numAttentionHeads(), 1, LocalSelfAttention.window(config));
     int row = 0;
-    for (int b = 0; b < cache.batch(); b++) {
-      for (int i = 0; i < cache.added(b); i++) {
-        int position = cache.length(b) + i;
+    for (int b = 0; b < texts.batch(); b++) {
+      for (int i = 0; i < texts.added(b); i++) {
+        int position = texts.length(b) + i;
         seen.range(row++, b, LocalSelfAttention.windowStart(config, position), position + 1);
       }
     }
@@ -118,7 +118,7 @@ final class RowLists {
   /** Puts rows in the place of positions, and nothing in that of masked ones. */
   private void replace(int b, int first, int count) {
     for (int i = first; i < first + count; i++) {
-      table[i] = cache.masked(b, table[i]) ? NONE : rows.row(b, table[i]);
+      table[i] = texts.masked(b, table[i]) ? NONE : rows.row(b, table[i]);
     }
   }
 

@@ -92,6 +92,7 @@ machine() {
 # leaves them out.
 tests() {
   local classes=() names=(kernels.CudaFailureTest kernels.CudaGemmTest kernels.CudaMemoryTest kernels.CudaOperationsTest
+    kernels.CudaRecordingTest tests.RecordingTest
     tests.KernelFixedPointTest tests.KernelFormulaTest tests.KernelGradientTest tests.KernelHashTest
     tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
   $rehearsal || names+=(tests.KernelBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <vector>
 
@@ -120,7 +121,8 @@ Config& config() {
   return c;
 }
 
-void capture_grid(cudaStream_t stream, const LaunchSpec& spec, std::shared_ptr<void> argument) {
+void capture_grid(cudaStream_t stream, const LaunchSpec& spec, void (*destroy)(void*)) {
+  const std::shared_ptr<void> argument(spec.argument, destroy);
   const cudaError_t checked = check(spec);
   const cudaError_t status = checked != cudaSuccess ? checked : capture(stream, [spec, argument] {
     run_grid(spec);

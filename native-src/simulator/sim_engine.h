@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -133,9 +132,10 @@ struct LaunchSpec {
 };
 // Runs a grid to its end. Errors of the launch itself are left for cudaGetLastError.
 void run_grid(const LaunchSpec& spec);
-// Whether a launch on the stream belongs to a graph; such a one is kept, with its argument.
+// Whether a launch on the stream belongs to a graph; such a one is kept, with its argument, which is then the
+// graph's. (No smart pointer here: what the standard library says of its types would be exported by kernel libraries.)
 bool capturing(cudaStream_t stream);
-void capture_grid(cudaStream_t stream, const LaunchSpec& spec, std::shared_ptr<void> argument);
+void capture_grid(cudaStream_t stream, const LaunchSpec& spec, void (*destroy)(void*));
 
 // A kernel with its arguments, converted once, as a launch does; every thread then gets a copy.
 template <class... Parameters>
@@ -146,6 +146,7 @@ struct KernelCall {
   static void run(void* call) {
     std::apply(static_cast<KernelCall*>(call)->kernel, static_cast<KernelCall*>(call)->values);
   }
+  static void destroy(void* call) { delete static_cast<KernelCall*>(call); }
 };
 
 template <class... Parameters, class... Arguments>
@@ -155,9 +156,8 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
   Call call{kernel, {std::forward<Arguments>(arguments)...}};
   LaunchSpec spec{name, reinterpret_cast<const void*>(kernel), grid, block, shared_bytes, &Call::run, &call};
   if (!capturing(stream)) return run_grid(spec);
-  const auto kept = std::make_shared<Call>(call);
-  spec.argument = kept.get();
-  capture_grid(stream, spec, kept);
+  spec.argument = new Call(call);
+  capture_grid(stream, spec, &Call::destroy);
 }
 
 }  // namespace sim

@@ -68,7 +68,10 @@ public interface Backend extends Memory, Kernels, AutoCloseable {
    *
    * <p>They may allocate in scopes that they close again. They must not upload, download or wait,
    * and the tensors of other scopes that they work on must live as long as the recording. Whether
-   * the indices in a tensor are within their bounds is the caller's care: here nobody looks.
+   * the indices in a tensor are within their bounds is the caller's care: here nobody looks. Where
+   * operations are recorded, what they break of this is refused, here or by a replay, with an
+   * {@link IllegalStateException}; after it, and after an error of an operation, the backend is as
+   * before. A stream of FIXED that leaves its range in a replay is reported by the next wait.
    *
    * @param operations issues them; called a second time where the backend records them then, and
    *     must issue the same again

@@ -9,10 +9,10 @@ public interface Memory {
    */
   TensorScope scope(String name);
 
-  /** Returns the bytes that all open scopes of this backend hold now. */
+  /** Returns the bytes that all open scopes and recordings of this backend hold now. */
   long liveBytes();
 
-  /** Returns the most bytes that all scopes held at once since {@link #resetPeak}. */
+  /** Returns the most bytes that all of them held at once since {@link #resetPeak}. */
   long peakBytes();
 
   /**

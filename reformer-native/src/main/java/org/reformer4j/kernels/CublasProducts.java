@@ -142,7 +142,9 @@ final class CublasProducts implements Products {
             stream);
     if (status != 0) {
       // A lost device is behind most failures, and its reason says more.
-      device.synchronize("gemm");
+      if (!device.capturing()) {
+        device.synchronize("gemm");
+      }
       throw new BackendException(
           "gemm",
           status,

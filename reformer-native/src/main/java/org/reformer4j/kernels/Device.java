@@ -22,6 +22,15 @@ final class Device {
   private final long context;
   private BackendException lost;
   private boolean closed;
+  private Issue issue = Issue.AT_ONCE;
+  private String operation = "";
+
+  /** What becomes of operations: done, done and soon recorded, or recorded only. */
+  enum Issue {
+    AT_ONCE,
+    FIRST_RUN,
+    CAPTURE
+  }
 
   private Device(String backend, String fastPath, KernelLibrary kernels) {
     this.backend = backend;
@@ -39,6 +48,57 @@ final class Device {
     this.context = created[0];
     boolean halves = kernels.rf_context_computes(context, ElementTypes.code(DType.BF16)) != 0;
     this.arguments = halves ? KernelArguments.F32_OR_BF16 : KernelArguments.F32;
+  }
+
+  /** Returns whether the kernel library can record operations. */
+  boolean records() {
+    return backend.equals(CudaBackendProvider.NAME);
+  }
+
+  /** Says what becomes of operations from now on. */
+  void issue(Issue now) {
+    issue = now;
+  }
+
+  /** Returns whether a recording is being made. */
+  boolean recording() {
+    return issue != Issue.AT_ONCE;
+  }
+
+  /** Returns whether operations are recorded now, and not done. */
+  boolean capturing() {
+    return issue == Issue.CAPTURE;
+  }
+
+  /** Refuses what a recording cannot hold. */
+  void requireUnrecorded(String op) {
+    if (recording()) {
+      throw new IllegalStateException(
+          op
+              + ": not while operations are recorded, which can only be operations on the device:"
+              + " do it before, or after a replay");
+    }
+  }
+
+  /** Refuses to make something that lasts while operations are recorded and not done. */
+  void requireFirstRun(String what) {
+    if (capturing()) {
+      throw new IllegalStateException(
+          "record: "
+              + what
+              + " was not there in the first run of the operations: issue the same both times");
+    }
+  }
+
+  /** Begins an operation; throws if the backend is closed or its device is lost. */
+  void begin(String op) {
+    requireAlive(op);
+    operation = op;
+  }
+
+  /** Returns the latest operation. */
+  String operation() {
+    return operation;
   }
 
   /** Opens the first device that CUDA shows. */

@@ -10,7 +10,9 @@ import org.reformer4j.api.Storage;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
-/** Device memory with a count of the bytes in use: tensors of scopes, and one workspace. */
+/**
+ * Device memory with a count of the bytes in use: tensors of scopes, recordings, and one workspace.
+ */
 final class DeviceMemory implements TensorScope.Allocator {
   /** CUDA's code for memory that is not to be had. */
   private static final int MEMORY_ALLOCATION = 2;
@@ -27,6 +29,9 @@ final class DeviceMemory implements TensorScope.Allocator {
   private long peak;
   private long workspace;
   private long workspaceBytes;
+
+  /** Of the recording that is being made, or null. */
+  private RecordedMemory recorded;
 
   DeviceMemory(Device device, ExclusiveUse use, long limit) {
     this.device = device;
@@ -56,6 +61,11 @@ final class DeviceMemory implements TensorScope.Allocator {
     peak = live;
   }
 
+  /** Takes memory of a recording from now on, or the device's for null. */
+  void record(RecordedMemory of) {
+    recorded = of;
+  }
+
   @Override
   public Storage allocate(DType type, long elements, TensorScope scope) {
     return use.call(
@@ -68,10 +78,13 @@ final class DeviceMemory implements TensorScope.Allocator {
             throw outOfMemory(Long.MAX_VALUE, holder.get(), "the size of a long");
           }
           long bytes = elements * type.bytes();
-          long address = reserve(bytes, holder);
-          blocks.put(address, bytes);
-          live += bytes;
-          peak = Math.max(peak, live + workspaceBytes);
+          long address;
+          if (recorded == null) {
+            address = reserveLive(bytes, holder);
+            blocks.put(address, bytes);
+          } else {
+            address = recorded.allocate(bytes, scope.path(), holder);
+          }
           return new DeviceStorage(this, address, elements);
         });
   }
@@ -81,13 +94,38 @@ final class DeviceMemory implements TensorScope.Allocator {
     use.run(
         "free",
         () -> {
-          long address = ((DeviceStorage) storage).address();
+          DeviceStorage block = (DeviceStorage) storage;
+          block.free();
+          long address = block.address();
           Long bytes = blocks.remove(address);
-          if (bytes != null) {
+          if (bytes != null && recorded == null) {
+            releaseLive(address, bytes);
+          } else if (bytes != null) {
             live -= bytes;
-            release(address);
+            recorded.freeForeign(address);
+          } else if (recorded != null) {
+            recorded.free(address);
           }
         });
+  }
+
+  /** Returns a new block that counts as live. */
+  long reserveLive(long bytes, Supplier<String> holder) {
+    long address = reserve(bytes, holder);
+    live += bytes;
+    peak = Math.max(peak, live + workspaceBytes);
+    return address;
+  }
+
+  /** Frees such a block. */
+  void releaseLive(long address, long bytes) {
+    live -= bytes;
+    release(address);
+  }
+
+  /** Takes over such a block, which a scope holds, from a recording. */
+  void adopt(long address, long bytes) {
+    blocks.put(address, bytes);
   }
 
   /**
@@ -97,6 +135,9 @@ final class DeviceMemory implements TensorScope.Allocator {
    * @param bytes how much
    */
   long workspace(long bytes) {
+    if (recorded != null) {
+      return recorded.workspace(bytes);
+    }
     if (bytes > workspaceBytes) {
       freeWorkspace();
       workspace = reserve(bytes, () -> "the workspace, beside");
@@ -118,13 +159,21 @@ final class DeviceMemory implements TensorScope.Allocator {
 
   /** Returns the address of a tensor's first element, for reading or writing. */
   long address(Tensor tensor) {
-    storage(tensor).integers(null);
+    DeviceStorage storage = storage(tensor);
+    storage.integers(null);
+    if (recorded != null) {
+      recorded.use(storage, true);
+    }
     return readOnly(tensor);
   }
 
   /** Returns the address of a tensor's first element for operations that only read it. */
   long readOnly(Tensor tensor) {
-    return storage(tensor).address() + tensor.offset() * tensor.type().bytes();
+    DeviceStorage storage = storage(tensor);
+    if (recorded != null) {
+      recorded.use(storage, false);
+    }
+    return storage.address() + tensor.offset() * tensor.type().bytes();
   }
 
   /** Returns the block that a tensor is a view of. */
@@ -156,7 +205,7 @@ final class DeviceMemory implements TensorScope.Allocator {
   }
 
   /** Never throws, so that a scope always closes; the next operation tells of a lost device. */
-  private void release(long address) {
+  void release(long address) {
     if (device.alive()) {
       device.note("free", device.kernels().rf_free(device.context(), address));
     }

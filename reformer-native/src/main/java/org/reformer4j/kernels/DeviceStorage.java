@@ -8,6 +8,8 @@ final class DeviceStorage implements Storage {
   private final long address;
   private final long elements;
 
+  private boolean freed;
+
   /** Null where the device may have written. */
   private IntegerRange integers;
 
@@ -35,6 +37,15 @@ final class DeviceStorage implements Storage {
   @Override
   public long elements() {
     return elements;
+  }
+
+  /** Returns whether the scope that held it has been closed. */
+  boolean freed() {
+    return freed;
+  }
+
+  void free() {
+    freed = true;
   }
 
   IntegerRange integers() {

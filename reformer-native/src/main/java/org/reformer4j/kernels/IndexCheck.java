@@ -1,12 +1,13 @@
 package org.reformer4j.kernels;
 
+import java.util.function.Predicate;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
 
 /**
  * Looks for numbers that are no index before a kernel reads what they point at: a wrong number is
  * the caller's mistake and refused where it is made. Where all numbers that were uploaded are good,
- * that is known on the host; any other check waits for the device.
+ * that is known on the host; any other check waits for the device. In recordings nobody looks.
  */
 final class IndexCheck {
   private final Device device;
@@ -21,8 +22,7 @@ final class IndexCheck {
 
   /** Refuses numbers outside of 0..limit-1. */
   void indices(String op, String name, Tensor values, long limit) {
-    IntegerRange known = memory.storage(values).integers();
-    if (known != null && known.within(limit)) {
+    if (good(values, known -> known.within(limit))) {
       return;
     }
     long wrong = find(op, values, limit, false, 0);
@@ -33,8 +33,7 @@ final class IndexCheck {
 
   /** Refuses targets outside of 0..limit-1 that are not ignored. */
   void targets(String op, Tensor values, long limit, int ignoreIndex) {
-    IntegerRange known = memory.storage(values).integers();
-    if (known != null && known.within(limit, ignoreIndex)) {
+    if (good(values, known -> known.within(limit, ignoreIndex))) {
       return;
     }
     long wrong = find(op, values, limit, true, ignoreIndex);
@@ -45,14 +44,22 @@ final class IndexCheck {
 
   /** Refuses numbers outside of -1..limit-1. */
   void indicesOrNone(String op, String name, Tensor values, long limit) {
-    IntegerRange known = memory.storage(values).integers();
-    if (known != null && known.within(limit, -1)) {
+    if (good(values, known -> known.within(limit, -1))) {
       return;
     }
     long wrong = find(op, values, limit, true, -1);
     if (wrong < values.elements()) {
       throw KernelArguments.wrongRow(op, name, wrong, limit, value(op, values, wrong));
     }
+  }
+
+  /** Returns whether a recording is being made, or the host has seen that all numbers are good. */
+  private boolean good(Tensor values, Predicate<IntegerRange> within) {
+    if (device.recording()) {
+      return true;
+    }
+    IntegerRange known = memory.storage(values).integers();
+    return known != null && within.test(known);
   }
 
   private long find(String op, Tensor values, long limit, boolean anyIgnored, int ignored) {

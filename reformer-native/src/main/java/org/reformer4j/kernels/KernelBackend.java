@@ -15,6 +15,7 @@ import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.ExclusiveUse;
 import org.reformer4j.api.FeedForwardSpec;
 import org.reformer4j.api.HashSpec;
+import org.reformer4j.api.Recording;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
@@ -32,6 +33,7 @@ final class KernelBackend implements Backend {
   private final DeviceMemory memory;
   private final Transfers transfers;
   private final StreamRange range;
+  private final Recordings recordings;
   private final Products products;
   private final ResidualKernels residuals;
   private final SequenceTable sequences;
@@ -61,6 +63,7 @@ final class KernelBackend implements Backend {
     this.range = new StreamRange(device, transfers);
     this.residuals = new ResidualKernels(device, memory, range);
     this.sequences = new SequenceTable(device, transfers);
+    this.recordings = new Recordings(device, use, memory, range, sequences);
     this.lsh = new LshKernels(device, memory, sequences);
     this.attention = new AttentionKernels(device, memory, sequences);
     this.feedForwards = parts.feedForwards(device, memory, products);
@@ -99,14 +102,33 @@ final class KernelBackend implements Backend {
     return use.call(
         op,
         () -> {
-          device.requireAlive(op);
+          device.begin(op);
           return body.get();
+        });
+  }
+
+  /** The same for one that no recording can hold. */
+  private <T> T unrecorded(String op, Supplier<T> body) {
+    return result(
+        op,
+        () -> {
+          device.requireUnrecorded(op);
+          return body.get();
+        });
+  }
+
+  private void upload(Runnable body) {
+    unrecorded(
+        "upload",
+        () -> {
+          body.run();
+          return null;
         });
   }
 
   /** The same for one that waits for the device, so that what went wrong there is known. */
   private <T> T awaited(String op, Supplier<T> body) {
-    return result(
+    return unrecorded(
         op,
         () -> {
           T value = body.get();
@@ -147,12 +169,24 @@ final class KernelBackend implements Backend {
   }
 
   @Override
+  public boolean records() {
+    return device.records();
+  }
+
+  @Override
+  public Recording record(Runnable operations) {
+    return records()
+        ? unrecorded("record", () -> recordings.record(operations))
+        : Backend.super.record(operations);
+  }
+
+  @Override
   public void synchronize() {
-    exclusive(
+    awaited(
         "synchronize",
         () -> {
           device.synchronize("synchronize");
-          range.check("synchronize");
+          return null;
         });
   }
 
@@ -165,8 +199,10 @@ final class KernelBackend implements Backend {
     if (closed) {
       return;
     }
+    device.requireUnrecorded("close");
     closed = true;
     try {
+      recordings.close();
       long left = memory.close();
       if (left > 0) {
         System.getLogger(KernelBackend.class.getName())
@@ -202,27 +238,32 @@ final class KernelBackend implements Backend {
 
   @Override
   public long availableBytes() {
-    return result("availableBytes", () -> memory.availableBytes());
+    return unrecorded("availableBytes", memory::availableBytes);
   }
 
   @Override
   public void resetPeak() {
-    use.run("resetPeak", memory::resetPeak);
+    use.run(
+        "resetPeak",
+        () -> {
+          device.requireUnrecorded("resetPeak");
+          memory.resetPeak();
+        });
   }
 
   @Override
   public void upload(Tensor target, float[] source) {
-    exclusive("upload", () -> transfers.upload(target, source));
+    upload(() -> transfers.upload(target, source));
   }
 
   @Override
   public void upload(Tensor target, int[] source) {
-    exclusive("upload", () -> transfers.upload(target, source));
+    upload(() -> transfers.upload(target, source));
   }
 
   @Override
   public void upload(Tensor target, byte[] source) {
-    exclusive("upload", () -> transfers.upload(target, source));
+    upload(() -> transfers.upload(target, source));
   }
 
   @Override

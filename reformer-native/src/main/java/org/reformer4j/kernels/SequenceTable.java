@@ -19,9 +19,17 @@ final class SequenceTable {
   /** Addresses of what is on the device, by content, the latest use last. */
   private final Map<IntBuffer, Long> uploaded = new LinkedHashMap<>(KEPT, 0.75f, true);
 
+  /** Those of the recording that is being made, which must stay where they are; else null. */
+  private Map<IntBuffer, Long> recorded;
+
   SequenceTable(Device device, Transfers transfers) {
     this.device = device;
     this.transfers = transfers;
+  }
+
+  /** Takes tables of a recording from now on, or the usual ones for null. */
+  void record(Map<IntBuffer, Long> tables) {
+    recorded = tables;
   }
 
   /** Returns the address of the table. */
@@ -33,11 +41,13 @@ final class SequenceTable {
       values[batch + b] = sequences.slots(b);
     }
     IntBuffer table = IntBuffer.wrap(values);
-    Long known = uploaded.get(table);
+    Map<IntBuffer, Long> tables = recorded == null ? uploaded : recorded;
+    Long known = tables.get(table);
     if (known != null) {
       return known;
     }
-    if (uploaded.size() == KEPT) {
+    device.requireFirstRun("a batch of such lengths, in " + op);
+    if (recorded == null && uploaded.size() == KEPT) {
       free(uploaded.remove(uploaded.keySet().iterator().next()));
     }
     long[] allocated = new long[1];
@@ -52,7 +62,7 @@ final class SequenceTable {
         free(allocated[0]);
       }
     }
-    uploaded.put(table, allocated[0]);
+    tables.put(table, allocated[0]);
     return allocated[0];
   }
 
@@ -67,8 +77,13 @@ final class SequenceTable {
   }
 
   void close() {
-    uploaded.values().forEach(this::free);
-    uploaded.clear();
+    free(uploaded);
+  }
+
+  /** Gives tables back. */
+  void free(Map<IntBuffer, Long> tables) {
+    tables.values().forEach(this::free);
+    tables.clear();
   }
 
   private void free(long address) {

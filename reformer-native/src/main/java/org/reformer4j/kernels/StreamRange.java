@@ -1,32 +1,32 @@
 package org.reformer4j.kernels;
 
-import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.FixedPoint;
-import org.reformer4j.api.Shape;
 import org.reformer4j.api.Tensor;
 
 /**
  * Whether fixed-point streams stayed in their range. Each step that is queued has a flag of its own
  * on the device, which its kernel sets; operations that wait for the device look at all of them, so
- * that the first step that left the range is known without a wait of its own.
+ * that the first step that left the range is known without a wait of its own. Steps of a recording
+ * keep their flags from replay to replay.
  */
 final class StreamRange {
-  /** Steps between two waits; what comes after them shares the last flag. */
-  static final int FLAGS = 1024;
-
   private static final String LATER = " or a later one";
 
   private final Device device;
   private final Transfers transfers;
-  private final List<Step> queued = new ArrayList<>();
-  private long flags;
-  private String place = "";
-  private boolean shared;
 
-  /** A step, or several of one branch. */
-  private record Step(String op, String place, Shape shape) {}
+  /** Of steps outside of recordings. */
+  private final StepFlags own = new StepFlags();
+
+  /** With steps that nobody has looked at, the first one queued first. */
+  private final Set<StepFlags> queued = new LinkedHashSet<>();
+
+  private StepFlags current = own;
+  private String place = "";
 
   StreamRange(Device device, Transfers transfers) {
     this.device = device;
@@ -38,27 +38,35 @@ final class StreamRange {
     place = now;
   }
 
+  /** Gives steps flags of a recording from now on, or the usual ones for null. */
+  void record(StepFlags flags) {
+    current = flags == null ? own : flags;
+  }
+
   /** Returns the flag for an operation on a stream, 0 for one that cannot leave its range. */
   long flag(String op, Tensor stream) {
     if (stream == null || stream.type() != DType.FIXED) {
       return 0;
     }
-    if (flags == 0) {
+    if (current.address == 0) {
+      device.requireFirstRun("the first fixed-point stream, in " + op);
       long[] address = new long[1];
-      long bytes = (long) FLAGS * Integer.BYTES;
+      long bytes = (long) StepFlags.COUNT * Integer.BYTES;
       device.check(op, "", device.kernels().rf_allocate(device.context(), bytes, address));
-      flags = address[0];
-      transfers.upload(op, flags, new int[FLAGS]);
+      current.address = address[0];
+      transfers.upload(op, current.address, new int[StepFlags.COUNT]);
     }
-    Step step = new Step(op, place, stream.shape());
-    if (queued.isEmpty() || !queued.get(queued.size() - 1).equals(step)) {
-      if (queued.size() < FLAGS) {
-        queued.add(step);
-      } else {
-        shared = true;
-      }
+    if (!device.capturing()) {
+      queue(current);
     }
-    return flags + (queued.size() - 1L) * Integer.BYTES;
+    return current.of(new StepFlags.Step(op, place, stream.shape()));
+  }
+
+  /** Remembers that steps with these flags are queued, if there are any. */
+  void queue(StepFlags flags) {
+    if (flags.address != 0) {
+      queued.add(flags);
+    }
   }
 
   /**
@@ -67,27 +75,61 @@ final class StreamRange {
    * @param waiting the operation that waits
    */
   void check(String waiting) {
-    if (queued.isEmpty()) {
-      return;
-    }
-    List<Step> steps = List.copyOf(queued);
-    boolean lastIsShared = shared;
+    List<StepFlags> all = List.copyOf(queued);
     queued.clear();
-    shared = false;
-    int[] set = transfers.downloadInts(waiting, flags, steps.size());
-    for (int i = 0; i < set.length; i++) {
+    RuntimeException first = null;
+    for (StepFlags flags : all) {
+      RuntimeException left = look(waiting, flags);
+      first = first == null ? left : first;
+    }
+    if (first != null) {
+      throw first;
+    }
+  }
+
+  /** Looks at flags and clears them; returns what the first step that left the range deserves. */
+  private RuntimeException look(String waiting, StepFlags flags) {
+    List<StepFlags.Step> steps = flags.steps();
+    boolean lastIsShared = flags.shared();
+    if (flags == own) {
+      own.clear();
+    }
+    int[] set = transfers.downloadInts(waiting, flags.address, steps.size());
+    RuntimeException left = null;
+    for (int i = set.length - 1; i >= 0; i--) {
       if (set[i] != 0) {
-        transfers.upload(waiting, flags, new int[set.length]);
-        Step step = steps.get(i);
-        String where = step.place() + (lastIsShared && i == FLAGS - 1 ? LATER : "");
-        throw FixedPoint.leftRange(step.op(), where, DType.FIXED + step.shape().toString());
+        StepFlags.Step step = steps.get(i);
+        String where = step.place() + (lastIsShared && i == StepFlags.COUNT - 1 ? LATER : "");
+        left = FixedPoint.leftRange(step.op(), where, DType.FIXED + step.shape().toString());
       }
+    }
+    if (left != null) {
+      transfers.upload(waiting, flags.address, new int[set.length]);
+    }
+    if (flags.unused) {
+      release(flags);
+    }
+    return left;
+  }
+
+  /** Gives flags of a recording back, once the steps that are queued have been looked at. */
+  void free(StepFlags flags) {
+    flags.unused = true;
+    if (!queued.contains(flags)) {
+      release(flags);
     }
   }
 
   void close() {
-    if (flags != 0 && device.alive()) {
-      device.note("close", device.kernels().rf_free(device.context(), flags));
+    queued.stream().filter(flags -> flags.unused).forEach(this::release);
+    queued.clear();
+    release(own);
+  }
+
+  private void release(StepFlags flags) {
+    if (flags.address != 0 && device.alive()) {
+      device.note("close", device.kernels().rf_free(device.context(), flags.address));
     }
+    flags.address = 0;
   }
 }

@@ -40,7 +40,7 @@ class KernelTableTest {
     return scope.allocate(arg.type(), arg.dims());
   }
 
-  private static void upload(Backend backend, Tensor tensor, Object values) {
+  static void upload(Backend backend, Tensor tensor, Object values) {
     if (values instanceof int[] ints) {
       backend.upload(tensor, ints);
     } else if (values instanceof byte[] bytes) {
@@ -54,7 +54,7 @@ class KernelTableTest {
    * Returns the elements of every tensor but those of I8, which none writes; float bits, so that ==
    * means the same bits.
    */
-  private static Map<String, int[]> download(Backend backend, Map<String, Tensor> tensors) {
+  static Map<String, int[]> download(Backend backend, Map<String, Tensor> tensors) {
     Map<String, int[]> all = new HashMap<>();
     tensors.forEach(
         (name, tensor) -> {
@@ -79,8 +79,7 @@ class KernelTableTest {
     return numbers;
   }
 
-  private static Map<String, Tensor> tensors(
-      Backend backend, TensorScope scope, Case c, boolean strided) {
+  static Map<String, Tensor> tensors(Backend backend, TensorScope scope, Case c, boolean strided) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (Arg arg : c.args()) {
       Tensor tensor = allocate(scope, arg, strided);
@@ -107,7 +106,7 @@ class KernelTableTest {
     }
   }
 
-  private static void assertSame(Map<String, int[]> expected, Map<String, int[]> actual) {
+  static void assertSame(Map<String, int[]> expected, Map<String, int[]> actual) {
     expected.forEach((name, bits) -> assertArrayEquals(bits, actual.get(name), name));
   }
 

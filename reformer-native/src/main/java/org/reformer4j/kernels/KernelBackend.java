@@ -45,6 +45,7 @@ final class KernelBackend implements Backend {
   private final LossKernels losses;
   private final OptimizerKernels optimizers;
   private final String description;
+  private final boolean offersRecordings;
   private boolean closed;
 
   /** What devices have of their own. */
@@ -57,6 +58,7 @@ final class KernelBackend implements Backend {
   private KernelBackend(Device device, Parts parts, BackendOptions options) {
     this.device = device;
     this.description = device.describe();
+    this.offersRecordings = options.recordings();
     this.memory = new DeviceMemory(device, use, options.memoryLimitBytes());
     this.products = parts.products(device, memory);
     this.transfers = new Transfers(device, memory);
@@ -170,12 +172,12 @@ final class KernelBackend implements Backend {
 
   @Override
   public boolean records() {
-    return device.records();
+    return offersRecordings && device.records();
   }
 
   @Override
   public Recording record(Runnable operations) {
-    return records()
+    return device.records()
         ? unrecorded("record", () -> recordings.record(operations))
         : Backend.super.record(operations);
   }

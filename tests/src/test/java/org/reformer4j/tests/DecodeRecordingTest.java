@@ -2,6 +2,7 @@ package org.reformer4j.tests;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -16,7 +17,6 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.LshSelection;
-import org.reformer4j.model.Backends;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.DecodeCache;
@@ -236,6 +236,17 @@ class DecodeRecordingTest {
 
   @ParameterizedTest
   @MethodSource("backends")
+  void recordingsAreAnOption(String name) {
+    BackendOptions options = BackendOptions.defaults();
+    try (Backend device = TestBackends.open(name, options);
+        Backend without = TestBackends.open(name, options.withRecordings(false))) {
+      assertEquals(name.equals("cuda"), device.records());
+      assertFalse(without.records());
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
   void noMemoryForARecording(String name) {
     ReformerConfig config = Kind.SORTED.config();
     int[] tokens = TestModels.ids(10, 2);
@@ -252,7 +263,7 @@ class DecodeRecordingTest {
       needed = device.peakBytes();
     }
     BackendOptions options = new BackendOptions(1, needed);
-    try (Backend device = Backends.open(name, options).backend()) {
+    try (Backend device = TestBackends.open(name, options)) {
       RecordingBackend recording = new RecordingBackend(device, true);
       try (ReformerModel model = ReformerModel.create(config, recording.backend(), 1);
           DecodeCache cache = model.decodeCache(EVALUATION)) {

@@ -89,7 +89,8 @@ public final class TestBackends {
     return open(name, BackendOptions.defaults().withThreads(threads));
   }
 
-  private static Backend open(String name, BackendOptions options) {
+  /** Opens a backend by name with options. */
+  static Backend open(String name, BackendOptions options) {
     return name.equals("cuda") && Boolean.getBoolean(FAKE_CUDA)
         ? simulatedCuda().open(options)
         : Backends.open(name, options).backend();

@@ -135,6 +135,8 @@ predictions() {
     if [ -f "$results/$file" ]; then
       if [ "$shape" = - ]; then
         measured=$(awk -v key="$key" '$1 == key { print $2; exit }' "$results/$file")
+      elif [ "$key" = decode ]; then
+        measured=$(awk -v shape="$shape" '$1 == "decode" && $2 == shape { print $3 " ms"; exit }' "$results/$file")
       else
         measured=$(awk -F ' *[|] *' -v key="$key" -v shape="$shape" \
           '$2 == key && index($3 " ", shape " ") == 1 { print $4 " ms"; exit }' "$results/$file")

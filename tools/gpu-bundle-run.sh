@@ -97,7 +97,8 @@ tests() {
     tests.KernelTableTest tests.KernelTypesTest tests.GoldenBucketsTest)
   $rehearsal || names+=(tests.KernelBfloat16Test tests.GoldenModelTest model.GoldenLayerTest tests.GoldenReversibleTest
     tests.HuggingFaceAttentionTest tests.AttentionTest tests.OptimizerKernelsTest tests.ModelGradientTest
-    tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.DecodeRecordingTest tests.GoldenDecodingTest
+    tests.KernelContractTest tests.DecodeAttentionTest tests.DecodeCacheTest tests.DecodeRecordingTest
+    tests.StoreRowsTest tests.LshDecodeListsTest tests.GoldenDecodingTest
     tests.AttentionTypesTest tests.CausalSelectionTest tests.ExactReversibilityTest tests.LshHashingTest
     tests.ModelProofsTest)
   for name in "${names[@]}"; do

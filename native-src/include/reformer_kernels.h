@@ -360,6 +360,35 @@ RF_EXPORT int rf_decode_attention(rf_context* context, void* out, int64_t out_st
                                   const float* head_mask, int batch, int heads, int head_size,
                                   int rounds, int window, int shared_keys);
 
+// target[rows[i]] = source[i]; other rows stay as they are.
+//
+// target [S, C], source [N, C] of RF_F32, RF_BF16 or RF_I32; rows int32 [N] on the device, each in 0..S-1 and at most
+// once: not checked here
+RF_EXPORT int rf_store_rows(rf_context* context, void* target, int64_t target_stride, const void* source,
+                            int64_t source_stride, int type, const int32_t* rows, int64_t count,
+                            int64_t columns);
+
+// Enters one new token of each sequence in the tables of an LSH layer and lists the cached rows that it attends to.
+// T = lengths[b] + 1 positions are sorted by (bucket, position); a round lists a window of ranks:
+//   by_bucket  the last chunks of the token's bucket, chunks_before and its own, which may be in part filled
+//   else       window_chunks chunks from chunks_before before the one of the token's rank on, cyclically: slot i holds
+//              the position of rank (first + i) mod T; where distinct, only ranks 0..T-1 of them, from slot 0 on
+// Slots behind the window, and where distinct those of positions that an earlier round of the head lists, are -1. A
+// sequence whose length is not in 0..capacity-1 is not changed and lists nothing.
+//
+// listed int32 [B, H, R, width], receives places[b][position]; width: at least the longest window
+// places int32 [B, capacity], gets own[b] at lengths[b]; buckets, ranks int32 [B, H, R, capacity], bucket of each
+//       position and earlier positions in it, get the new ones; counts int32 [B, H, R, bucket_count + 1], positions in
+//       each bucket, gets one more
+// hashed int32 [H, R, B], each in 0..bucket_count; own, lengths int32 [B]: all on the device, where they may change
+//       between repetitions of a recorded call
+RF_EXPORT int64_t rf_decode_lists_workspace(int64_t segments, int64_t bucket_count);
+RF_EXPORT int rf_decode_lists(rf_context* context, int32_t* listed, int32_t* places, int32_t* buckets,
+                              int32_t* ranks, int32_t* counts, const int32_t* hashed, const int32_t* own,
+                              const int32_t* lengths, int batch, int heads, int rounds, int64_t capacity,
+                              int64_t bucket_count, int64_t width, int chunk, int chunks_before,
+                              int window_chunks, int by_bucket, int distinct, void* workspace);
+
 // ---- losses, optimizers, embeddings --------------------------------------------------------------
 
 // Finds numbers that are no index: *first becomes the least i with values[i] outside of 0..limit-1 and

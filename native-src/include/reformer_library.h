@@ -63,6 +63,9 @@
   X(rf_attention_backward_workspace)   \
   X(rf_attention_backward)             \
   X(rf_decode_attention)               \
+  X(rf_store_rows)                     \
+  X(rf_decode_lists_workspace)         \
+  X(rf_decode_lists)                   \
   X(rf_index_check)                    \
   X(rf_sum_of_squares_workspace)       \
   X(rf_sum_of_squares)                 \

@@ -155,6 +155,45 @@ void decode_attention(int head_size, const char* operation) {
   });
 }
 
+// An element is a position of one of two rounds; a query sees two chunks of its bucket in each.
+void decode_lists(int length, int buckets, const char* operation) {
+  const int rounds = 2;
+  const int chunk = 64;
+  const int width = 2 * chunk;
+  const Sorted s = sorted(rounds * (length + 1), buckets);
+  std::vector<int32_t> ranks, counts(static_cast<size_t>(rounds * (buckets + 1)));
+  for (int i = 0; i < rounds * (length + 1); ++i) {
+    const int bucket = s.keys[static_cast<size_t>(i)];
+    const bool entered = i % (length + 1) < length;
+    int32_t& count = counts[static_cast<size_t>(i / (length + 1) * (buckets + 1) + bucket)];
+    ranks.push_back(entered ? count++ : 0);
+  }
+  int32_t* const listed = device<int32_t>(rounds * width);
+  int32_t* const places = device<int32_t>(length + 1);
+  int32_t* const buckets_on = uploaded(s.keys);
+  int32_t* const ranks_on = uploaded(ranks);
+  int32_t* const counts_on = uploaded(counts);
+  const int32_t* const hashed = uploaded({1, 2});
+  const int32_t* const own = uploaded({0});
+  const int32_t* const lengths = uploaded({length});
+  int8_t* const space = device<int8_t>(rf_decode_lists_workspace(rounds, buckets));
+  count(operation, int64_t{rounds} * length, [&] {
+    return rf_decode_lists(context, listed, places, buckets_on, ranks_on, counts_on, hashed, own, lengths, 1, 1, rounds,
+                           length + 1, buckets, width, chunk, 1, 2, 1, 1, space);
+  });
+}
+
+void store_rows(int count_of_rows, int width, const char* operation) {
+  uint16_t* const target = device<uint16_t>(int64_t{2} * count_of_rows * width);
+  uint16_t* const source = device<uint16_t>(int64_t{count_of_rows} * width);
+  std::vector<int32_t> rows;
+  for (int i = 0; i < count_of_rows; ++i) rows.push_back(2 * i);
+  const int32_t* const rows_on = uploaded(rows);
+  count(operation, int64_t{count_of_rows} * width, [&] {
+    return rf_store_rows(context, target, width, source, width, RF_BF16, rows_on, count_of_rows, width);
+  });
+}
+
 }  // namespace
 
 void lsh_operations() {
@@ -175,4 +214,6 @@ void lsh_operations() {
   attention(2048, 64, 2, {64, 2, 16, true}, "distinct_64_2");
   decode_attention(64, "decode_attention_64");
   decode_attention(128, "decode_attention_128");
+  decode_lists(8191, 256, "decode_lists_256");
+  store_rows(8, 1024, "store_rows_1024");
 }

@@ -513,6 +513,43 @@ public final class KernelLibrary extends Pointer {
       int window,
       int sharedKeys);
 
+  public native int rf_store_rows(
+      @Cast("rf_context*") long context,
+      @Cast("void*") long target,
+      @Cast("int64_t") long targetStride,
+      @Cast("const void*") long source,
+      @Cast("int64_t") long sourceStride,
+      int type,
+      @Cast("const int32_t*") long rows,
+      @Cast("int64_t") long count,
+      @Cast("int64_t") long columns);
+
+  public native @Cast("int64_t") long rf_decode_lists_workspace(
+      @Cast("int64_t") long segments, @Cast("int64_t") long bucketCount);
+
+  public native int rf_decode_lists(
+      @Cast("rf_context*") long context,
+      @Cast("int32_t*") long listed,
+      @Cast("int32_t*") long places,
+      @Cast("int32_t*") long buckets,
+      @Cast("int32_t*") long ranks,
+      @Cast("int32_t*") long counts,
+      @Cast("const int32_t*") long hashed,
+      @Cast("const int32_t*") long own,
+      @Cast("const int32_t*") long lengths,
+      int batch,
+      int heads,
+      int rounds,
+      @Cast("int64_t") long capacity,
+      @Cast("int64_t") long bucketCount,
+      @Cast("int64_t") long width,
+      int chunk,
+      int chunksBefore,
+      int windowChunks,
+      int byBucket,
+      int distinct,
+      @Cast("void*") long workspace);
+
   public native int rf_index_check(
       @Cast("rf_context*") long context,
       @Cast("int32_t*") long first,

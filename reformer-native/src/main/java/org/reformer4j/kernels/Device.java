@@ -148,6 +148,11 @@ final class Device {
     }
   }
 
+  /** Returns whether operations are queued, so that looking at what one has made waits for it. */
+  boolean queues() {
+    return !backend.equals(CpuBackendProvider.NAME);
+  }
+
   KernelLibrary kernels() {
     return kernels;
   }

@@ -31,6 +31,16 @@ final class IndexCheck {
     }
   }
 
+  /**
+   * Refuses numbers outside of 0..limit-1 where nobody has to wait for them: on the processor, and
+   * those that have been uploaded. What an operation has made is trusted.
+   */
+  void indicesAtHand(String op, String name, Tensor values, long limit) {
+    if (!device.queues() || memory.storage(values).integers() != null) {
+      indices(op, name, values, limit);
+    }
+  }
+
   /** Refuses targets outside of 0..limit-1 that are not ignored. */
   void targets(String op, Tensor values, long limit, int ignoreIndex) {
     if (good(values, known -> known.within(limit, ignoreIndex))) {

@@ -376,7 +376,7 @@ final class KernelBackend implements Backend {
 
   @Override
   public void storeRows(Tensor target, Tensor rows, Tensor source) {
-    throw new UnsupportedOperationException("storeRows: use the reference backend");
+    exclusive("storeRows", () -> decoding.storeRows(target, rows, source));
   }
 
   @Override
@@ -391,7 +391,11 @@ final class KernelBackend implements Backend {
       Tensor lengths,
       AttentionSpec spec,
       HashSpec hash) {
-    throw new UnsupportedOperationException("lshDecodeLists: use the reference backend");
+    exclusive(
+        "lshDecodeLists",
+        () ->
+            decoding.lshDecodeLists(
+                listed, places, buckets, ranks, counts, hashed, own, lengths, spec, hash));
   }
 
   @Override

@@ -107,6 +107,8 @@ class LshDecodeListsTest {
             new Case(new int[] {900, 40}, 3, 1024, 2, 64, 1, 1, hash(2, sorted, false, 32, 20), 0),
             new Case(new int[] {1000, 513}, 3, 1024, 1, 16, 2, 0, hash(4, causal, true, 12), 5),
             new Case(new int[] {1020, 0}, 4, 1024, 1, 64, 1, 0, hash(4, sorted, true, 12), 0),
+            // Enough for several threads.
+            new Case(new int[] {5000}, 2, 5120, 2, 64, 1, 0, hash(2, causal, true, 32), 0),
             new Case(new int[] {2100}, 2, 2112, 1, 8, 1, 0, hash(1, sorted, false, 64, 34), 0)));
   }
 

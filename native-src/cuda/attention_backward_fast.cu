@@ -73,14 +73,17 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   const int64_t rows = static_cast<int64_t>(a.batch) * a.stride;
   const int64_t width = static_cast<int64_t>(a.heads) * a.size;
   const cudaStream_t stream = context->stream;
-  const FastBlocks all = fast_blocks(a, tiles);
+  FastBlocks all = fast_blocks(a, tiles);
+  if (all.kernels == FastKernels::kLocal) {
+    all.kernels = FastKernels::kBlock;
+  }
   if (const int status = launch_tail(a, {d_queries, d_values, a.shared ? Matrix{} : d_keys}, nullptr, stream)) {
     return status;
   }
   char* space = static_cast<char*>(workspace);
   AttentionGradient g = {};
   // Over one round the kernel for the published window sees all keys of a query, and finds dO.O by itself.
-  float* const delta = all.runs && all.rounds == 1 ? nullptr : reinterpret_cast<float*>(space);
+  float* const delta = all.kernels == FastKernels::kRun && all.rounds == 1 ? nullptr : reinterpret_cast<float*>(space);
   space += aligned(rows * a.heads * 4);
   g.d_out = d_out;
   Matrix copy = {};
@@ -109,7 +112,7 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   g.round_values = reinterpret_cast<uint16_t*>(
       space + aligned(rows * heads_per_group * (a.rounds - 1) * a.size * 2));
   return launch_rounds(a, g, all, heads_per_group, context->processors,
-                       all.runs ? launch_run_gradient : launch_block_gradient, stream);
+                       all.kernels == FastKernels::kRun ? launch_run_gradient : launch_block_gradient, stream);
 }
 
 }  // namespace rf

@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(kForwardThreads, SIZE == 64 && !DROPOUT ? 3 : 
     return;
   }
   // Step i is chunk begin - 1 + i of the ring; the first is there for its keys only.
-  auto chunk = [&](int step) { return chunk_at(p, walk.begin - 1, step); };
+  auto chunk = [&](int step) { return local_chunk(p, walk, step); };
   auto query_tile = [&](int step) { return memory + step % 2 * kTile; };
   auto key_tile = [&](int step) { return memory + (2 + step % 2) * kTile; };
   auto value_tile = [&](int step) { return memory + (4 + step % 2) * kTile; };

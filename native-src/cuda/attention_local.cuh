@@ -43,10 +43,16 @@ __device__ __forceinline__ ChunkWalk local_walk(const Attention& a, const Places
   return {first, count, begin | inner | end};
 }
 
+// The chunk of a step of a walk: step 1 is its first one. On the ring of all chunks.
+__device__ __forceinline__ int local_chunk(const Places& p, const ChunkWalk& walk, int step) {
+  const int chunk = walk.begin - 1 + step;
+  return chunk < 0 ? p.chunks - 1 : chunk == p.chunks ? 0 : chunk;
+}
+
 // The token at a row of a chunk, -1 where there is none.
 __device__ __forceinline__ int local_token(const Places& p, int chunk, int row) {
-  const int token = chunk * p.chunk + row;
-  return row < p.chunk && token < p.length ? token : -1;
+  const int token = chunk * kTileTokens + row;
+  return token < p.length ? token : -1;
 }
 
 // As gather_tile, of a chunk.

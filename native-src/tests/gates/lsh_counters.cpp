@@ -128,6 +128,7 @@ void attention(int length, int head_size, int rounds, const Window& window, cons
   // The plans for runs of 8 chunks (docs/kernels.md).
   if (chunk == 64 && rounds == 0) {
     require_near(forward, 8.5 + 4.0 / head_size, "attention_forward");
+    require_near(backward, 15.5 + 4.5 / head_size, "attention_backward");
   }
   if (chunk == 64 && rounds > 0 && head_size == 128 && places == 0) {
     require_near(forward, 4.5 * rounds + 8.0 * rounds / head_size + (2 * rounds - 1) * (2 + 4.0 / head_size),

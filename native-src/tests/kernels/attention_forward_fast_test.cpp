@@ -139,7 +139,7 @@ int main() {
     if (small()) {
       attention(device, {64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout});
       attention(device, {64, 1, 1, 64, 1, 0, {65}, causal, !shared, !mask, !head_mask, !dropout});
-      attention(device, {64, 1, 1, 64, 1, 0, {400}, !causal, !shared, mask, head_mask, dropout});
+      attention(device, {64, 5, 1, 64, 1, 0, {257}, !causal, !shared, mask, head_mask, dropout});
       attention(device, {64, 1, 1, 64, 1, 1, {65}, causal, !shared, mask, !head_mask, !dropout});
       attention(device, over_runs({64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout}, kRunPerBucket, true));
       attention(device, over_runs({64, 1, 1, 64, 2, 0, {129}, causal, shared, !mask, !head_mask, !dropout}, kRunPerBucket, false));
@@ -174,7 +174,7 @@ int main() {
       attention(device, {64, 1, 1, 64, 1, 0, {128}, !causal, !shared, !mask, !head_mask, dropout});
       attention(device, {64, 2, 1, 64, 1, 0, {1100, 64}, !causal, !shared, mask, !head_mask, dropout, RF_F32});
       attention(device, {64, 1, 1, 64, 1, 0, {1024}, !causal, !shared, !mask, head_mask, !dropout});
-      attention(device, {128, 1, 1, 64, 1, 0, {700, 200}, causal, !shared, !mask, head_mask, dropout});
+      attention(device, {128, 2, 1, 64, 1, 0, {700, 200}, causal, !shared, !mask, head_mask, dropout});
       attention(device, {128, 2, 1, 64, 1, 0, {130}, !causal, !shared, mask, !head_mask, !dropout, RF_F32, 256});
       // Its other windows and chunks.
       attention(device, {64, 1, 1, 64, 1, 1, {129}, !causal, !shared, mask, !head_mask, dropout, RF_F32});

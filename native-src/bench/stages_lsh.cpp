@@ -99,7 +99,7 @@ void attention(Bench& bench, const Shape& s, int type, const Order& sorted, cons
   // each round of each group of heads; else two and three for each group.
   const int groups = (s.heads + group - 1) / group;
   const int forward_launches = fast != 0 ? 1 + s.rounds * groups : 2 * groups;
-  const int backward_launches = fast != 0 ? (lsh && s.rounds == 1 ? 1 : 2) + s.rounds * groups : 3 * groups;
+  const int backward_launches = fast != 0 ? (s.rounds == 1 ? 1 : 2) + s.rounds * groups : 3 * groups;
   bench.print((name + " forward").c_str(), s.text(),
               {forward_bytes, 4 * pairs * s.head_size, share, forward_launches},
               [&](int i) {

@@ -1,6 +1,6 @@
 // What         the fast backward path of attention: dO.O of every token and head, where the kernel that follows does
-//              not find it itself, then per group of heads and per round the products of attention_backward_run.cu or
-//              attention_backward_block.cu; attention_tail.cu for what lies behind.
+//              not find it itself, then per group of heads and per round the products of attention_backward_run.cu,
+//              attention_backward_local.cu or attention_backward_block.cu; attention_tail.cu for what lies behind.
 // Shapes       out, d_out [B*T, H*K]; delta [B, H, T]; K 64 or 128.
 // Grid         dO.O: 16 or 32 threads a row.
 // Memory       dO.O reads two rows and writes a float; the workspace holds it, bfloat16 copies of dO where that is
@@ -79,8 +79,8 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   }
   char* space = static_cast<char*>(workspace);
   AttentionGradient g = {};
-  // Over one round the kernel for the published window sees all keys of a query, and finds dO.O by itself.
-  float* const delta = all.runs && all.rounds == 1 ? nullptr : reinterpret_cast<float*>(space);
+  // Over one round the kernels for the published window see all keys of a query, and find dO.O by themselves.
+  float* const delta = all.kernels != FastKernels::kBlock && all.rounds == 1 ? nullptr : reinterpret_cast<float*>(space);
   space += aligned(rows * a.heads * 4);
   g.d_out = d_out;
   Matrix copy = {};
@@ -109,7 +109,10 @@ int fast_backward(const rf_context* context, const Attention& a, const Matrix& d
   g.round_values = reinterpret_cast<uint16_t*>(
       space + aligned(rows * heads_per_group * (a.rounds - 1) * a.size * 2));
   return launch_rounds(a, g, all, heads_per_group, context->processors,
-                       all.runs ? launch_run_gradient : launch_block_gradient, stream);
+                       all.kernels == FastKernels::kRun     ? launch_run_gradient
+                       : all.kernels == FastKernels::kLocal ? launch_local_gradient
+                                                            : launch_block_gradient,
+                       stream);
 }
 
 }  // namespace rf

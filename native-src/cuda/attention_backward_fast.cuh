@@ -30,6 +30,7 @@ struct AttentionGradient {
 // Queue the kernel of one round for a group of heads.
 int launch_block_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream);
 int launch_run_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream);
+int launch_local_gradient(const Attention& a, const AttentionGradient& g, const dim3& grid, cudaStream_t stream);
 
 // The whole path, where fast_attention says that it is there.
 int64_t fast_backward_workspace(int batch, int stride, int heads, int head_size, int rounds,

@@ -92,10 +92,10 @@ __device__ __forceinline__ float drop_of(const Attention& a, const PairBits& bit
 }
 
 // P = exp(s - lse) and c dS = c P (dP - delta) as bfloat16, [query][key], zero where a key is not visible;
-// key_sums += dS s over the thread's queries. Without WITH_WEIGHTS P is not written.
-template <bool DROPOUT, bool DISTINCT, bool WITH_WEIGHTS>
-__device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRows& queries,
-                                               const BlockRows& keys, const PairBits& bits,
+// key_sums += dS s over the thread's queries. Without WITH_WEIGHTS P is not written. Rows: BlockRows, or as those.
+template <bool DROPOUT, bool DISTINCT, bool WITH_WEIGHTS, class Rows>
+__device__ __forceinline__ void pair_gradients(const Attention& a, const Rows& queries,
+                                               const Rows& keys, const PairBits& bits,
                                                float d_out_factor, const float (&s)[4][4],
                                                const float (&d_weights)[4][4], Shared<uint16_t> weights,
                                                Shared<uint16_t> d_scores, float (&key_sums)[4][2]) {
@@ -135,9 +135,9 @@ __device__ __forceinline__ void pair_gradients(const Attention& a, const BlockRo
 }
 
 // What the keys of each warp bring to their queries' dO.O, the sum of P dP: [2][64].
-template <bool DROPOUT>
-__device__ __forceinline__ void put_deltas(const Attention& a, const BlockRows& queries,
-                                           const BlockRows& keys, const PairBits& bits, float d_out_factor,
+template <bool DROPOUT, class Rows>
+__device__ __forceinline__ void put_deltas(const Attention& a, const Rows& queries,
+                                           const Rows& keys, const PairBits& bits, float d_out_factor,
                                            const float (&s)[4][4], const float (&d_weights)[4][4],
                                            Shared<float> target) {
   const WarpPlace at = warp_place();
@@ -169,7 +169,8 @@ __device__ __forceinline__ void put_deltas(const Attention& a, const BlockRows& 
 }
 
 // Adds what put_deltas left in `count` lists.
-__device__ __forceinline__ void take_deltas(Shared<float> sums, int count, const BlockRows& rows) {
+template <class Rows>
+__device__ __forceinline__ void take_deltas(Shared<float> sums, int count, const Rows& rows) {
   const int row = static_cast<int>(threadIdx.x);
   if (row < kGradientTile) {
     float sum = sums[row];

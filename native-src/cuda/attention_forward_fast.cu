@@ -1,5 +1,6 @@
 // What         the fast forward path of attention: per group of heads and per round the products of
-//              attention_forward_run.cu or attention_forward_block.cu; attention_tail.cu for what lies behind.
+//              attention_forward_run.cu, attention_forward_local.cu or attention_forward_block.cu; attention_tail.cu for
+//              what lies behind.
 // Shapes       out [B*T, H*K]; lse [B, H, T]; K 64 or 128.
 // Grid         per round: runs or blocks of chunks, heads of the group, sequences.
 // Memory       the workspace holds, per round before the last, K bfloat16 elements and a float for every token and
@@ -29,7 +30,10 @@ int fast_forward(const rf_context* context, const Attention& a, const Matrix& ou
   g.round_out = static_cast<uint16_t*>(workspace);
   g.round_lse = reinterpret_cast<float*>(static_cast<char*>(workspace) + aligned(rows * a.size * 2));
   return launch_rounds(a, g, all, heads_per_group, context->processors,
-                       all.runs ? launch_run_forward : launch_block_forward, stream);
+                       all.kernels == FastKernels::kRun     ? launch_run_forward
+                       : all.kernels == FastKernels::kLocal ? launch_local_forward
+                                                            : launch_block_forward,
+                       stream);
 }
 
 }  // namespace rf

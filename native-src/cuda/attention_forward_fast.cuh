@@ -26,6 +26,7 @@ struct AttentionForward {
 // Queue the kernel of one round for a group of heads.
 int launch_block_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream);
 int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream);
+int launch_local_forward(const Attention& a, const AttentionForward& g, const dim3& grid, cudaStream_t stream);
 
 // The whole path, where rf_attention_fast says that it is there.
 int64_t fast_forward_workspace(int batch, int stride, int head_size, int rounds, int heads_per_group);
@@ -65,9 +66,9 @@ __device__ __forceinline__ void clear(Softmax<SIZE>& x) {
 }
 
 // Of 64 keys from a place of the window on: bit 16 half + 2 j + e.
-template <bool DROPOUT, bool DISTINCT>
+template <bool DROPOUT, bool DISTINCT, class Rows>
 __device__ __forceinline__ PairBits bits_of(const Attention& a, const Places& p, Shared<int> queries,
-                                            const KeyRows& rows, int round, int window_place) {
+                                            const Rows& rows, int round, int window_place) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first = static_cast<int>(threadIdx.x) / 32 * 16;
   PairBits bits = {};
@@ -80,10 +81,10 @@ __device__ __forceinline__ PairBits bits_of(const Attention& a, const Places& p,
   return bits;
 }
 
-// Lets the block's queries see 64 more keys.
-template <int SIZE, bool DROPOUT, bool DISTINCT>
+// Lets the block's queries see 64 more keys, whose rows are KeyRows or LocalRows.
+template <int SIZE, bool DROPOUT, bool DISTINCT, class Rows>
 __device__ __forceinline__ void attend(const Attention& a, Softmax<SIZE>& x, Shared<int> queries,
-                                       Shared<uint16_t> query_tile, const KeyRows& rows,
+                                       Shared<uint16_t> query_tile, const Rows& rows,
                                        Shared<uint16_t> key_tile, Shared<uint16_t> value_tile,
                                        const PairBits& bits) {
   constexpr int kPitch = kRowPitch<SIZE>;

@@ -10,20 +10,29 @@ namespace rf {
 
 constexpr int kMaxRun = 8;  // neighbouring chunks that one thread block takes, at most
 
+// Which kernels serve: those for the published window, which walk over runs of chunks, or those for any.
+enum class FastKernels { kBlock, kRun, kLocal };
+
 // How the launches of an attention are cut.
 struct FastBlocks {
   int64_t blocks;  // most blocks of a sequence in a round
   int rounds;
-  bool runs;  // whether the kernels for the published window serve
+  FastKernels kernels;
 };
+
+inline FastKernels fast_kernels(const Attention& a) {
+  if (a.chunk != kTileTokens || a.before != 1 || a.window_chunks != 2) {
+    return FastKernels::kBlock;
+  }
+  return a.shared ? FastKernels::kRun : a.order == nullptr ? FastKernels::kLocal : FastKernels::kBlock;
+}
 
 inline FastBlocks fast_blocks(const Attention& a, int64_t tiles) {
   // Where all sequences are one chunk there is one round, else the tiles of 16 rows are those of a sequence of
   // several chunks.
   const bool all_whole = tiles * kAttentionTile <= a.chunk;
   const int rounds = all_whole || a.order == nullptr ? 1 : a.rounds;
-  return {ceil_div(tiles, int64_t{rounds} * (kTileTokens / kAttentionTile)), rounds,
-          a.shared && a.chunk == kTileTokens && a.before == 1 && a.window_chunks == 2};
+  return {ceil_div(tiles, int64_t{rounds} * (kTileTokens / kAttentionTile)), rounds, fast_kernels(a)};
 }
 
 // Two waves of thread blocks before runs grow.
@@ -48,7 +57,7 @@ int launch_rounds(const Attention& a, Part& g, const FastBlocks& all, int heads_
   for (int first = 0; first < a.heads; first += heads_per_group) {
     const int heads = min(heads_per_group, a.heads - first);
     g.first_head = first;
-    g.run = all.runs ? chunks_per_run(all.blocks * heads * a.batch, processors) : 1;
+    g.run = all.kernels == FastKernels::kBlock ? 1 : chunks_per_run(all.blocks * heads * a.batch, processors);
     const dim3 grid(static_cast<unsigned>(ceil_div(all.blocks, g.run)), static_cast<unsigned>(heads),
                     static_cast<unsigned>(a.batch));
     for (int round = 0; round < all.rounds; ++round) {

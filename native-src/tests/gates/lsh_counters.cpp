@@ -125,7 +125,11 @@ void attention(int length, int head_size, int rounds, const Window& window, cons
                                  head_size, rows[3], head_size, rows[4], head_size, RF_BF16, lse, ATTENTION);
   });
 #undef ATTENTION
-  // The plan for runs of 8 chunks (docs/kernels.md).
+  // The plans for runs of 8 chunks (docs/kernels.md).
+  if (chunk == 64 && rounds == 0) {
+    require_near(forward, 8.5 + 4.0 / head_size, "attention_forward");
+    require_near(backward, 15.5 + 4.5 / head_size, "attention_backward");
+  }
   if (chunk == 64 && rounds > 0 && head_size == 128 && places == 0) {
     require_near(forward, 4.5 * rounds + 8.0 * rounds / head_size + (2 * rounds - 1) * (2 + 4.0 / head_size),
                  "attention_forward");
@@ -208,7 +212,9 @@ void lsh_operations() {
   attention(4096, 128, 4, {64, 1}, "128_4");
   attention(2048, 64, 1, {64, 1}, "64_1");
   attention(512, 64, 1, {128, 1}, "wide_64_1");
-  attention(512, 128, 0, {128, 1}, "local_128");
+  attention(4096, 64, 0, {64, 1}, "local_64");
+  attention(4096, 128, 0, {64, 1}, "local_128");
+  attention(512, 128, 0, {128, 1}, "local_wide_128");
   // Two chunks a bucket, on average.
   attention(2048, 64, 1, {64, 1, 16}, "causal_64_1");
   attention(2048, 64, 2, {64, 2, 16, true}, "distinct_64_2");

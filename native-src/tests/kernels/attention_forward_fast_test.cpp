@@ -139,6 +139,8 @@ int main() {
     if (small()) {
       attention(device, {64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout});
       attention(device, {64, 1, 1, 64, 1, 0, {65}, causal, !shared, !mask, !head_mask, !dropout});
+      attention(device, {64, 5, 1, 64, 1, 0, {257}, !causal, !shared, mask, head_mask, dropout});
+      attention(device, {64, 1, 1, 64, 1, 1, {65}, causal, !shared, mask, !head_mask, !dropout});
       attention(device, over_runs({64, 1, 2, 64, 1, 0, {129}, causal, shared, mask, !head_mask, dropout}, kRunPerBucket, true));
       attention(device, over_runs({64, 1, 1, 64, 2, 0, {129}, causal, shared, !mask, !head_mask, !dropout}, kRunPerBucket, false));
     } else {
@@ -166,8 +168,15 @@ int main() {
       attention(device, over_runs({64, 1, 2, 64, 1, 0, {400}, causal, shared, !mask, head_mask, dropout}, kRunPerBucket, true));
       attention(device, over_runs({128, 1, 3, 64, 2, 0, {290}, causal, shared, mask, !head_mask, dropout}, kRunPerBucket, true));
       attention(device, over_runs({64, 1, 2, 128, 1, 1, {390, 129}, !causal, shared, !mask, !head_mask, !dropout}, kOneRun, true));
-      // Local attention.
+      // Local attention: the published window, ragged lengths, a single token, two chunks that see each other, runs of
+      // several chunks, empty chunks at the end.
       attention(device, {64, 2, 1, 64, 1, 0, {193, 127, 40, 1}, causal, !shared, mask, head_mask, !dropout});
+      attention(device, {64, 1, 1, 64, 1, 0, {128}, !causal, !shared, !mask, !head_mask, dropout});
+      attention(device, {64, 2, 1, 64, 1, 0, {1100, 64}, !causal, !shared, mask, !head_mask, dropout, RF_F32});
+      attention(device, {64, 1, 1, 64, 1, 0, {1024}, !causal, !shared, !mask, head_mask, !dropout});
+      attention(device, {128, 2, 1, 64, 1, 0, {700, 200}, causal, !shared, !mask, head_mask, dropout});
+      attention(device, {128, 2, 1, 64, 1, 0, {130}, !causal, !shared, mask, !head_mask, !dropout, RF_F32, 256});
+      // Its other windows and chunks.
       attention(device, {64, 1, 1, 64, 1, 1, {129}, !causal, !shared, mask, !head_mask, dropout, RF_F32});
       attention(device, {128, 1, 1, 128, 1, 0, {257, 30}, causal, !shared, !mask, !head_mask, dropout});
       attention(device, {64, 1, 1, 64, 0, 0, {65}, !causal, !shared, !mask, !head_mask, !dropout});

@@ -115,6 +115,42 @@ public final class Arguments {
     }
   }
 
+  /** Returns the refusal of a number that should be an index. */
+  public static IllegalArgumentException wrongIndex(
+      String op, String name, long place, long limit, int value) {
+    return new IllegalArgumentException(
+        op + ": " + name + "[" + place + "] must be in 0.." + (limit - 1) + ", got " + value);
+  }
+
+  /** Returns the refusal of a number that should be a row of a cache. */
+  public static IllegalArgumentException wrongRow(
+      String op, String name, long place, long limit, int value) {
+    return new IllegalArgumentException(
+        op
+            + ": "
+            + name
+            + "["
+            + place
+            + "] must be -1 for none or in 0.."
+            + (limit - 1)
+            + ", got "
+            + value);
+  }
+
+  /** Returns the refusal of a number that should be a target of {@link Kernels#crossEntropy}. */
+  public static IllegalArgumentException wrongTarget(
+      long place, int ignoreIndex, long limit, int value) {
+    return new IllegalArgumentException(
+        "crossEntropy: targets["
+            + place
+            + "] must be "
+            + ignoreIndex
+            + " or in 0.."
+            + (limit - 1)
+            + ", got "
+            + value);
+  }
+
   private static IllegalArgumentException wrong(
       String op, String name, Tensor tensor, String expected) {
     String text = op + ": " + name + " must be " + expected + ", got " + tensor;

@@ -1,6 +1,5 @@
 package org.reformer4j.api;
 
-import java.util.List;
 import java.util.Set;
 
 /**
@@ -13,7 +12,6 @@ public final class KernelArguments {
   private static final String MATRIX = "[N, D]";
   private static final String ROW = "[D]";
   private static final String HEADS = "[N, H*K]";
-  private static final String ANY = "[any]";
 
   /** For backends that compute on F32 activations. */
   public static final KernelArguments F32 = new KernelArguments(DType.F32);
@@ -281,77 +279,7 @@ public final class KernelArguments {
     }
   }
 
-  /**
-   * Checks the gradients of an attention. They all have the type of its output.
-   *
-   * @param op the operation, for the messages
-   * @param shared whether the queries are the keys (LSH attention)
-   */
-  public static void attentionGradients(
-      String op,
-      boolean shared,
-      Tensor dQueries,
-      Tensor dKeys,
-      Tensor dValues,
-      Tensor dOut,
-      Tensor out,
-      AttentionSpec spec) {
-    heads(op, "dOut", dOut, out.type(), spec);
-    heads(op, shared ? "dQueryKeys" : "dQueries", dQueries, out.type(), spec);
-    heads(op, "dKeys", dKeys, out.type(), spec);
-    heads(op, "dValues", dValues, out.type(), spec);
-  }
-
-  /** Checks the order of an LSH attention; none is needed where all sequences are short. */
-  public static void attentionOrder(String op, Tensor order, AttentionSpec spec, HashSpec hash) {
-    if (hash.usesRuns()) {
-      places(op, spec, hash);
-    }
-    if (!spec.allShort() || order != null) {
-      long segments = (long) spec.sequences().batch() * spec.heads() * hash.rounds();
-      int entries =
-          hash.usesRuns() ? RunLayout.of(spec, hash).entries() : spec.sequences().stride();
-      String letters = hash.usesRuns() ? "[B, H, R, E]" : "[B, H, R, T]";
-      Arguments.flat(op, "order", order, DType.I32, letters, segments * entries);
-    }
-  }
-
-  /** Checks {@link Kernels#lshRuns}, but for the numbers. */
-  public static void lshRuns(
-      Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
-    String op = "lshRuns";
-    if (!hash.usesRuns()) {
-      throw new IllegalArgumentException(
-          op + ": attention by a plain " + hash.selection() + " selection reads the order itself");
-    }
-    places(op, spec, hash);
-    Sequences sequences = spec.sequences();
-    long segments = (long) sequences.batch() * spec.heads() * hash.rounds();
-    String letters = "[B, H, R, T]";
-    Arguments.flat(op, "order", order, DType.I32, letters, segments * sequences.stride());
-    Arguments.flat(op, "buckets", buckets, DType.I32, letters, segments * sequences.stride());
-    int entries = RunLayout.of(spec, hash).entries();
-    Arguments.flat(op, "runs", runs, DType.I32, "[B, H, R, E]", segments * entries);
-  }
-
-  private static void places(String op, AttentionSpec spec, HashSpec hash) {
-    Sequences sequences = spec.sequences();
-    Sequences expected = hash.places(sequences, spec.chunkLength());
-    for (int b = 0; b < sequences.batch(); b++) {
-      if (sequences.slots(b) != expected.slots(b)) {
-        throw new IllegalArgumentException(
-            op
-                + ": sequences must have the "
-                + expected.slots(b)
-                + " places of HashSpec.places for "
-                + hash.selection()
-                + " selection, got "
-                + sequences.slots(b));
-      }
-    }
-  }
-
-  private static void heads(String op, String name, Tensor tensor, DType type, AttentionSpec spec) {
+  static void heads(String op, String name, Tensor tensor, DType type, AttentionSpec spec) {
     Arguments.matrix(op, name, tensor, type, HEADS, spec.sequences().rows(), spec.width());
   }
 
@@ -385,176 +313,6 @@ public final class KernelArguments {
     if (headMask != null) {
       Arguments.flat(op, "headMask", headMask, DType.F32, "[H]", spec.heads());
     }
-  }
-
-  /** Checks {@link Kernels#lshSort}, but for the bucket numbers. */
-  public static void lshSort(Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
-    String op = "lshSort";
-    String letters = "[B, H, R, T]";
-    Arguments.typed(op, "buckets", buckets, DType.I32, letters);
-    Arguments.flat(op, "buckets", buckets, DType.I32, letters, buckets.elements());
-    long segments = (long) sequences.batch() * hash.rounds();
-    if (buckets.rows() % segments != 0 || buckets.columns() != sequences.stride()) {
-      throw new IllegalArgumentException(
-          op
-              + ": buckets must be I32 [B, H, R, T] with B = "
-              + sequences.batch()
-              + " sequences, R = "
-              + hash.rounds()
-              + " hash rounds and T = "
-              + sequences.stride()
-              + " rows, got "
-              + buckets);
-    }
-    Arguments.matrix(op, "order", order, DType.I32, letters, buckets.rows(), buckets.columns());
-    Arguments.flat(op, "order", order, DType.I32, letters, buckets.elements());
-  }
-
-  /** Checks {@link Kernels#embed}, but for the indices. */
-  public static void embed(
-      Tensor out,
-      Tensor ids,
-      Tensor positions,
-      Tensor tokens,
-      List<Tensor> tables,
-      EmbeddingSpec spec) {
-    String op = "embed";
-    Arguments.typed(op, "out", out, DType.F32, MATRIX);
-    embedding(op, out, ids, positions, "tokens", tokens, "table ", tables, spec);
-  }
-
-  /** Checks {@link Kernels#embedBackward}, but for the indices. */
-  public static void embedBackward(
-      Tensor dTokens,
-      List<Tensor> dTables,
-      Tensor dOut,
-      Tensor ids,
-      Tensor positions,
-      EmbeddingSpec spec) {
-    String op = "embedBackward";
-    Arguments.typed(op, "dOut", dOut, DType.F32, MATRIX);
-    embedding(op, dOut, ids, positions, "dTokens", dTokens, "dTable ", dTables, spec);
-  }
-
-  private static void embedding(
-      String op,
-      Tensor out,
-      Tensor ids,
-      Tensor positions,
-      String tokensName,
-      Tensor tokens,
-      String tableName,
-      List<Tensor> tables,
-      EmbeddingSpec spec) {
-    Arguments.flat(op, "ids", ids, DType.I32, "[N]", out.rows());
-    Arguments.flat(op, "positions", positions, DType.I32, "[N]", out.rows());
-    Arguments.typed(op, tokensName, tokens, DType.F32, "[V, D]");
-    Arguments.matrix(op, tokensName, tokens, DType.F32, "[V, D]", tokens.rows(), out.columns());
-    List<EmbeddingSpec.Axis> axes = spec.axes();
-    if (tables.size() != axes.size()) {
-      throw new IllegalArgumentException(
-          op + ": one table per axis is needed: " + axes.size() + ", got " + tables.size());
-    }
-    long width = 0;
-    for (int a = 0; a < tables.size(); a++) {
-      Arguments.matrix(
-          op,
-          tableName + a,
-          tables.get(a),
-          DType.F32,
-          "[size, width]",
-          axes.get(a).size(),
-          axes.get(a).width());
-      width += axes.get(a).width();
-    }
-    if (width != out.columns()) {
-      throw new IllegalArgumentException(
-          op
-              + ": the widths of the position axes must add up to D = "
-              + out.columns()
-              + ", got "
-              + width);
-    }
-  }
-
-  /** Checks {@link Kernels#adafactor}. */
-  public static void adafactor(
-      Tensor parameter, Tensor gradient, Tensor rowMoments, Tensor columnMoments) {
-    String op = "adafactor";
-    Arguments.typed(op, "parameter", parameter, DType.F32, ANY);
-    long elements = parameter.elements();
-    boolean factored = columnMoments != null;
-    Arguments.flat(op, "parameter", parameter, DType.F32, "[M, N]", elements);
-    Arguments.flat(op, "gradient", gradient, DType.F32, "[M, N]", elements);
-    Arguments.flat(
-        op, "rowMoments", rowMoments, DType.F32, "[M]", factored ? parameter.rows() : elements);
-    if (factored) {
-      Arguments.flat(op, "columnMoments", columnMoments, DType.F32, "[N]", parameter.columns());
-    }
-  }
-
-  /** Checks {@link Kernels#crossEntropy}, but for the targets. */
-  public static void crossEntropy(Tensor loss, Tensor dLogits, Tensor logits, Tensor targets) {
-    String op = "crossEntropy";
-    String letters = "[N, V]";
-    Arguments.typed(op, "logits", logits, DType.F32, letters);
-    Arguments.flat(op, "loss", loss, DType.F32, "[N]", logits.rows());
-    Arguments.flat(op, "targets", targets, DType.I32, "[N]", logits.rows());
-    if (dLogits != null) {
-      Arguments.matrix(op, "dLogits", dLogits, DType.F32, letters, logits.rows(), logits.columns());
-    }
-  }
-
-  /** Returns the refusal of a number that should be an index. */
-  public static IllegalArgumentException wrongIndex(
-      String op, String name, long place, long limit, int value) {
-    return new IllegalArgumentException(
-        op + ": " + name + "[" + place + "] must be in 0.." + (limit - 1) + ", got " + value);
-  }
-
-  /** Returns the refusal of a number that should be a row of a cache. */
-  public static IllegalArgumentException wrongRow(
-      String op, String name, long place, long limit, int value) {
-    return new IllegalArgumentException(
-        op
-            + ": "
-            + name
-            + "["
-            + place
-            + "] must be -1 for none or in 0.."
-            + (limit - 1)
-            + ", got "
-            + value);
-  }
-
-  /** Returns the refusal of a number that should be a target of {@link Kernels#crossEntropy}. */
-  public static IllegalArgumentException wrongTarget(
-      long place, int ignoreIndex, long limit, int value) {
-    return new IllegalArgumentException(
-        "crossEntropy: targets["
-            + place
-            + "] must be "
-            + ignoreIndex
-            + " or in 0.."
-            + (limit - 1)
-            + ", got "
-            + value);
-  }
-
-  /** Checks {@link Kernels#sumOfSquares}. */
-  public static void sumOfSquares(Tensor x) {
-    Arguments.typed("sumOfSquares", "x", x, DType.F32, ANY);
-  }
-
-  /** Checks {@link Kernels#adamW}. */
-  public static void adamW(Tensor parameter, Tensor gradient, Tensor first, Tensor second) {
-    String op = "adamW";
-    Arguments.typed(op, "parameter", parameter, DType.F32, ANY);
-    long elements = parameter.elements();
-    Arguments.flat(op, "parameter", parameter, DType.F32, ANY, elements);
-    Arguments.flat(op, "gradient", gradient, DType.F32, ANY, elements);
-    Arguments.flat(op, "first", first, DType.F32, ANY, elements);
-    Arguments.flat(op, "second", second, DType.F32, ANY, elements);
   }
 
   private void activation(String op, String name, Tensor tensor, Tensor like) {

@@ -1,11 +1,11 @@
 package org.reformer4j.kernels;
 
 import java.util.List;
+import org.reformer4j.api.AttentionArguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
@@ -168,7 +168,7 @@ final class AttentionKernels {
       Tensor out,
       Tensor lse) {
     check(in, out, lse);
-    KernelArguments.attentionGradients(
+    AttentionArguments.attentionGradients(
         in.op(), in.shared(), dQueries, dKeys, dValues, dOut, out, in.spec());
     Rows dQ = Rows.of(memory, dQueries);
     Rows dK = in.shared() ? Rows.NONE : Rows.of(memory, dKeys);
@@ -296,7 +296,7 @@ final class AttentionKernels {
 
   private void check(Inputs in, Tensor out, Tensor lse) {
     if (in.shared()) {
-      KernelArguments.attentionOrder(in.op(), in.order(), in.spec(), in.hash());
+      AttentionArguments.attentionOrder(in.op(), in.order(), in.spec(), in.hash());
     }
     device
         .arguments()

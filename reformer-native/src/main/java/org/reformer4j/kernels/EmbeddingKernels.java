@@ -4,8 +4,8 @@ import java.util.List;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.EmbeddingSpec.Axis;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** Token rows plus position rows, and their gradient: one table after the other. */
 final class EmbeddingKernels {
@@ -48,7 +48,7 @@ final class EmbeddingKernels {
       List<Tensor> tables,
       EmbeddingSpec spec) {
     String op = "embed";
-    KernelArguments.embed(out, ids, positions, tokens, tables, spec);
+    TrainingArguments.embed(out, ids, positions, tokens, tables, spec);
     Rows target = Rows.of(memory, out);
     Table[] all = tables(ids, positions, tokens, tables, spec);
     check(op, ids, positions, tokens, spec);
@@ -93,7 +93,7 @@ final class EmbeddingKernels {
       Tensor positions,
       EmbeddingSpec spec) {
     String op = "embedBackward";
-    KernelArguments.embedBackward(dTokens, dTables, dOut, ids, positions, spec);
+    TrainingArguments.embedBackward(dTokens, dTables, dOut, ids, positions, spec);
     Rows source = Rows.of(memory, dOut);
     Table[] all = tables(ids, positions, dTokens, dTables, spec);
     check(op, ids, positions, dTokens, spec);

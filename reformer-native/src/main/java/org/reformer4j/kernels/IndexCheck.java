@@ -1,7 +1,7 @@
 package org.reformer4j.kernels;
 
 import java.util.function.Predicate;
-import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Tensor;
 
 /**
@@ -27,7 +27,7 @@ final class IndexCheck {
     }
     long wrong = find(op, values, limit, false, 0);
     if (wrong < values.elements()) {
-      throw KernelArguments.wrongIndex(op, name, wrong, limit, value(op, values, wrong));
+      throw Arguments.wrongIndex(op, name, wrong, limit, value(op, values, wrong));
     }
   }
 
@@ -48,7 +48,7 @@ final class IndexCheck {
     }
     long wrong = find(op, values, limit, true, ignoreIndex);
     if (wrong < values.elements()) {
-      throw KernelArguments.wrongTarget(wrong, ignoreIndex, limit, value(op, values, wrong));
+      throw Arguments.wrongTarget(wrong, ignoreIndex, limit, value(op, values, wrong));
     }
   }
 
@@ -59,7 +59,7 @@ final class IndexCheck {
     }
     long wrong = find(op, values, limit, true, -1);
     if (wrong < values.elements()) {
-      throw KernelArguments.wrongRow(op, name, wrong, limit, value(op, values, wrong));
+      throw Arguments.wrongRow(op, name, wrong, limit, value(op, values, wrong));
     }
   }
 

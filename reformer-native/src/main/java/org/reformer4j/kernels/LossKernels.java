@@ -1,7 +1,7 @@
 package org.reformer4j.kernels;
 
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** The loss of a chunk of rows, with its gradient. */
 final class LossKernels {
@@ -18,7 +18,7 @@ final class LossKernels {
   void crossEntropy(
       Tensor loss, Tensor dLogits, Tensor logits, Tensor targets, int ignoreIndex, float scale) {
     String op = "crossEntropy";
-    KernelArguments.crossEntropy(loss, dLogits, logits, targets);
+    TrainingArguments.crossEntropy(loss, dLogits, logits, targets);
     long toLoss = memory.address(loss);
     Rows gradient = dLogits == null ? Rows.NONE : Rows.of(memory, dLogits);
     Rows x = Rows.of(memory, logits);

@@ -1,8 +1,8 @@
 package org.reformer4j.kernels;
 
+import org.reformer4j.api.AttentionArguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Sequences;
@@ -60,7 +60,7 @@ final class LshKernels {
 
   void lshSort(Tensor order, Tensor buckets, Sequences all, HashSpec hash) {
     String op = "lshSort";
-    KernelArguments.lshSort(order, buckets, all, hash);
+    AttentionArguments.lshSort(order, buckets, all, hash);
     long length = buckets.columns();
     long segments = buckets.rows();
     long toOrder = memory.address(order);
@@ -87,7 +87,7 @@ final class LshKernels {
 
   void lshRuns(Tensor runs, Tensor order, Tensor buckets, AttentionSpec spec, HashSpec hash) {
     String op = "lshRuns";
-    KernelArguments.lshRuns(runs, order, buckets, spec, hash);
+    AttentionArguments.lshRuns(runs, order, buckets, spec, hash);
     Sequences all = spec.sequences();
     int perSequence = spec.heads() * hash.rounds();
     RunLayout layout = RunLayout.of(spec, hash);

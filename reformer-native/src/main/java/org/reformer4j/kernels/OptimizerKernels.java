@@ -2,8 +2,8 @@ package org.reformer4j.kernels;
 
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** Updates of parameters, and the norm of their gradients. */
 final class OptimizerKernels {
@@ -22,7 +22,7 @@ final class OptimizerKernels {
 
   double sumOfSquares(Tensor x) {
     String op = "sumOfSquares";
-    KernelArguments.sumOfSquares(x);
+    TrainingArguments.sumOfSquares(x);
     long from = memory.address(x);
     long sum =
         memory.workspace(
@@ -44,7 +44,7 @@ final class OptimizerKernels {
   }
 
   void adamW(Tensor parameter, Tensor gradient, Tensor first, Tensor second, AdamWSpec spec) {
-    KernelArguments.adamW(parameter, gradient, first, second);
+    TrainingArguments.adamW(parameter, gradient, first, second);
     device.check(
         "adamW",
         parameter,
@@ -72,7 +72,7 @@ final class OptimizerKernels {
       Tensor rowMoments,
       Tensor columnMoments,
       AdafactorSpec spec) {
-    KernelArguments.adafactor(parameter, gradient, rowMoments, columnMoments);
+    TrainingArguments.adafactor(parameter, gradient, rowMoments, columnMoments);
     boolean factored = columnMoments != null;
     long rows = factored ? parameter.rows() : parameter.elements();
     long columns = factored ? parameter.columns() : 1;

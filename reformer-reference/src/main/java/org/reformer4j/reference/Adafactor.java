@@ -1,8 +1,8 @@
 package org.reformer4j.reference;
 
 import org.reformer4j.api.AdafactorSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /**
  * v_ij = row_i * column_j / mean(row), u = g / sqrt(v), clipped by its root mean square; w -= rate
@@ -18,7 +18,7 @@ final class Adafactor {
       Tensor rowMoments,
       Tensor columnMoments,
       AdafactorSpec spec) {
-    KernelArguments.adafactor(parameter, gradient, rowMoments, columnMoments);
+    TrainingArguments.adafactor(parameter, gradient, rowMoments, columnMoments);
     long n = parameter.elements();
     boolean factored = columnMoments != null;
     int rows = factored ? (int) parameter.rows() : (int) n;

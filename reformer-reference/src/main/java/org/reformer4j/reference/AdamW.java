@@ -1,8 +1,8 @@
 package org.reformer4j.reference;
 
 import org.reformer4j.api.AdamWSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** m, v = moving means of g, g^2; w -= rate * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps). */
 final class AdamW {
@@ -15,7 +15,7 @@ final class AdamW {
       Tensor first,
       Tensor second,
       AdamWSpec spec) {
-    KernelArguments.adamW(parameter, gradient, first, second);
+    TrainingArguments.adamW(parameter, gradient, first, second);
     long n = parameter.elements();
     float[] w = flat(parameter).data;
     float[] g = flat(gradient).data;

@@ -1,6 +1,7 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
+import org.reformer4j.api.AttentionArguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Sequences;
@@ -109,7 +110,7 @@ final class AttentionHeads {
     boolean shared = rule == KeyRule.SHARED;
     KernelArguments.F32.attention(
         op, shared, out, lse, queries, keys, values, keyMask, headMask, spec);
-    KernelArguments.attentionGradients(op, shared, dQueries, dKeys, dValues, dOut, out, spec);
+    AttentionArguments.attentionGradients(op, shared, dQueries, dKeys, dValues, dOut, out, spec);
     FloatRows o = FloatRows.of(out);
     FloatRows dO = FloatRows.of(dOut);
     FloatRows l = FloatRows.of(lse.reshape(1, lse.elements()));

@@ -1,7 +1,8 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** loss = log(sum exp(logits)) - logits[target]; dLogits = scale * (softmax - onehot). */
 final class CrossEntropy {
@@ -15,7 +16,7 @@ final class CrossEntropy {
       Tensor targets,
       int ignoreIndex,
       float scale) {
-    KernelArguments.crossEntropy(loss, dLogits, logits, targets);
+    TrainingArguments.crossEntropy(loss, dLogits, logits, targets);
     long rows = logits.rows();
     long vocabulary = logits.columns();
     FloatRows x = FloatRows.of(logits);
@@ -25,7 +26,7 @@ final class CrossEntropy {
     for (int i = 0; i < rows; i++) {
       int label = target.get(i);
       if (label != ignoreIndex && (label < 0 || label >= vocabulary)) {
-        throw KernelArguments.wrongTarget(i, ignoreIndex, vocabulary, label);
+        throw Arguments.wrongTarget(i, ignoreIndex, vocabulary, label);
       }
     }
     workers.forRange(

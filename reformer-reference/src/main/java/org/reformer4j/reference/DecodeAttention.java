@@ -1,6 +1,7 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
+import org.reformer4j.api.Arguments;
 import org.reformer4j.api.DecodeSpec;
 import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
@@ -80,7 +81,7 @@ final class DecodeAttention {
 
   private void check(String name, int place, int row) {
     if (row < NONE || row >= keys.rows) {
-      throw KernelArguments.wrongRow(OP, name, place, keys.rows, row);
+      throw Arguments.wrongRow(OP, name, place, keys.rows, row);
     }
   }
 

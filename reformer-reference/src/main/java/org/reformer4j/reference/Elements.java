@@ -134,7 +134,7 @@ final class Elements {
     for (int i = 0; i < source.rows(); i++) {
       int row = places.get(i);
       if (row < 0 || row >= target.rows()) {
-        throw KernelArguments.wrongIndex("storeRows", "rows", i, target.rows(), row);
+        throw Arguments.wrongIndex("storeRows", "rows", i, target.rows(), row);
       }
       if (taken.get(row)) {
         throw new IllegalArgumentException(

@@ -1,11 +1,12 @@
 package org.reformer4j.reference;
 
 import java.util.List;
+import org.reformer4j.api.Arguments;
 import org.reformer4j.api.Dropout;
 import org.reformer4j.api.EmbeddingSpec;
 import org.reformer4j.api.EmbeddingSpec.Axis;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** out = dropout(token row) + dropout(position rows of all axes, concatenated). */
 final class Embedding {
@@ -19,7 +20,7 @@ final class Embedding {
       Tensor tokens,
       List<Tensor> tables,
       EmbeddingSpec spec) {
-    KernelArguments.embed(out, ids, positions, tokens, tables, spec);
+    TrainingArguments.embed(out, ids, positions, tokens, tables, spec);
     IntRows id = IntRows.of(ids);
     IntRows position = IntRows.of(positions);
     checkRange("embed", "ids", id, (int) out.rows(), tokens.rows());
@@ -63,7 +64,7 @@ final class Embedding {
       Tensor ids,
       Tensor positions,
       EmbeddingSpec spec) {
-    KernelArguments.embedBackward(dTokens, dTables, dOut, ids, positions, spec);
+    TrainingArguments.embedBackward(dTokens, dTables, dOut, ids, positions, spec);
     IntRows id = IntRows.of(ids);
     IntRows position = IntRows.of(positions);
     checkRange("embedBackward", "ids", id, (int) dOut.rows(), dTokens.rows());
@@ -119,7 +120,7 @@ final class Embedding {
     for (int i = 0; i < count; i++) {
       int value = values.get(i);
       if (value < 0 || value >= limit) {
-        throw KernelArguments.wrongIndex(op, name, i, limit, value);
+        throw Arguments.wrongIndex(op, name, i, limit, value);
       }
     }
   }

@@ -1,9 +1,9 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
+import org.reformer4j.api.AttentionArguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Tensor;
 
@@ -23,7 +23,7 @@ final class LshAttention {
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttention";
-    KernelArguments.attentionOrder(op, order, spec, hash);
+    AttentionArguments.attentionOrder(op, order, spec, hash);
     IntRows sorted = IntRows.orNull(order);
     AttentionHeads.forward(
         workers,
@@ -55,7 +55,7 @@ final class LshAttention {
       AttentionSpec spec,
       HashSpec hash) {
     String op = "lshAttentionBackward";
-    KernelArguments.attentionOrder(op, order, spec, hash);
+    AttentionArguments.attentionOrder(op, order, spec, hash);
     IntRows sorted = IntRows.orNull(order);
     AttentionHeads.backward(
         workers,

@@ -1,9 +1,9 @@
 package org.reformer4j.reference;
 
+import org.reformer4j.api.Arguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.DecodeArguments;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.Tensor;
 
@@ -107,7 +107,7 @@ final class LshDecodeLists {
 
   private static void check(String name, int place, int limit, int value) {
     if (value < 0 || value >= limit) {
-      throw KernelArguments.wrongIndex(OP, name, place, limit, value);
+      throw Arguments.wrongIndex(OP, name, place, limit, value);
     }
   }
 

@@ -1,8 +1,8 @@
 package org.reformer4j.reference;
 
+import org.reformer4j.api.AttentionArguments;
 import org.reformer4j.api.AttentionSpec;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.LshSelection;
 import org.reformer4j.api.RunLayout;
 import org.reformer4j.api.Tensor;
@@ -30,7 +30,7 @@ final class LshRuns {
       Tensor buckets,
       AttentionSpec spec,
       HashSpec hash) {
-    KernelArguments.lshRuns(runs, order, buckets, spec, hash);
+    AttentionArguments.lshRuns(runs, order, buckets, spec, hash);
     LshRuns target = new LshRuns(runs, order, buckets, spec, hash);
     int perSequence = spec.heads() * hash.rounds();
     workers.forRange(

@@ -1,8 +1,8 @@
 package org.reformer4j.reference;
 
 import java.util.Arrays;
+import org.reformer4j.api.AttentionArguments;
 import org.reformer4j.api.HashSpec;
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Sequences;
 import org.reformer4j.api.Tensor;
 
@@ -15,7 +15,7 @@ final class LshSort {
 
   static void run(
       Workers workers, Tensor order, Tensor buckets, Sequences sequences, HashSpec hash) {
-    KernelArguments.lshSort(order, buckets, sequences, hash);
+    AttentionArguments.lshSort(order, buckets, sequences, hash);
     IntRows source = IntRows.of(buckets);
     IntRows target = IntRows.of(order);
     int stride = sequences.stride();

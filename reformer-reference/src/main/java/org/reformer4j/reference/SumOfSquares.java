@@ -1,14 +1,14 @@
 package org.reformer4j.reference;
 
-import org.reformer4j.api.KernelArguments;
 import org.reformer4j.api.Tensor;
+import org.reformer4j.api.TrainingArguments;
 
 /** Sum of squares in double: one sum per row, then the rows in order. */
 final class SumOfSquares {
   private SumOfSquares() {}
 
   static double run(Workers workers, Tensor x) {
-    KernelArguments.sumOfSquares(x);
+    TrainingArguments.sumOfSquares(x);
     FloatRows rows = FloatRows.of(x);
     double[] sums = new double[rows.rows];
     workers.forRange(

@@ -7,7 +7,6 @@ import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.MemoryPolicy;
-import org.reformer4j.model.Parameter;
 import org.reformer4j.model.ReformerModel;
 import org.reformer4j.model.train.Optimizer;
 import org.reformer4j.model.train.OptimizerOptions;
@@ -37,11 +36,7 @@ final class BenchmarkTraining implements AutoCloseable {
     model.parameters().zeroGradients(backend);
     CallOptions options = CallOptions.training(0, step).withNumHashes(rounds).withMemory(policy);
     model.lossAndGradients(batch, options, 1f);
-    double squares = 0;
-    for (Parameter parameter : model.parameters().all()) {
-      squares += backend.sumOfSquares(parameter.gradient());
-    }
-    double norm = Math.sqrt(squares);
+    double norm = Math.sqrt(backend.sumOfSquares(model.parameters().gradients().all()));
     step++;
     optimizer.step(RATE, step, norm > 1 ? (float) (1 / norm) : 1f);
     backend.synchronize();

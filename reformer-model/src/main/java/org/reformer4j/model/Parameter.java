@@ -62,9 +62,9 @@ public final class Parameter {
     return tensor;
   }
 
-  /** Allocates the value, and its rounded copy where products need one. */
-  void allocate(TensorScope scope, DType activations) {
-    value = scope.allocate(DType.F32, shape.dims());
+  /** Takes its part of a block as value, and allocates a rounded copy where products need one. */
+  void allocate(ParameterBlock values, TensorScope scope, DType activations) {
+    value = values.of(this);
     rounded = factor && activations != DType.F32 ? scope.allocate(activations, shape.dims()) : null;
   }
 
@@ -82,12 +82,14 @@ public final class Parameter {
    */
   public Tensor gradient() {
     if (gradient == null) {
-      throw new IllegalStateException(
-          "parameter "
-              + name
-              + " has no gradient: call ParameterSet.allocateGradients before training");
+      throw withoutGradients("parameter " + name + " has");
     }
     return gradient;
+  }
+
+  static IllegalStateException withoutGradients(String who) {
+    return new IllegalStateException(
+        who + " no gradient: call ParameterSet.allocateGradients before training");
   }
 
   /** Returns whether the parameter is a matrix in the sense of optimizers: two real axes. */

@@ -17,8 +17,11 @@ import org.reformer4j.api.TensorScope;
  */
 public final class ParameterSet {
   private final Map<String, Parameter> parameters = new LinkedHashMap<>();
-  private boolean allocated;
-  private boolean gradients;
+
+  /** Null until allocated. */
+  private ParameterBlock values;
+
+  private ParameterBlock gradients;
 
   /**
    * Declares a parameter.
@@ -79,13 +82,13 @@ public final class ParameterSet {
    * @param activations what factors are multiplied with
    */
   void allocate(TensorScope scope, DType activations) {
-    if (allocated) {
+    if (values != null) {
       throw new IllegalStateException("the parameters are allocated already");
     }
+    values = new ParameterBlock(all(), scope);
     for (Parameter parameter : parameters.values()) {
-      parameter.allocate(scope, activations);
+      parameter.allocate(values, scope, activations);
     }
-    allocated = true;
   }
 
   /**
@@ -95,13 +98,37 @@ public final class ParameterSet {
    * @param backend the model's backend
    */
   public void allocateGradients(TensorScope scope, Backend backend) {
-    if (!gradients) {
+    if (gradients == null) {
+      gradients = zeros(scope, backend);
       for (Parameter parameter : parameters.values()) {
-        parameter.setGradient(scope.allocate(DType.F32, parameter.shape().dims()));
+        parameter.setGradient(gradients.of(parameter));
       }
-      gradients = true;
-      zeroGradients(backend);
     }
+  }
+
+  /**
+   * Returns a new block with a zero for each number of all parameters.
+   *
+   * @param scope holds it
+   * @param backend the model's backend
+   */
+  public ParameterBlock zeros(TensorScope scope, Backend backend) {
+    ParameterBlock block = new ParameterBlock(all(), scope);
+    backend.fill(block.all(), 0f);
+    return block;
+  }
+
+  /** Returns the values of all parameters. Whoever changes them calls {@link #refresh}. */
+  public ParameterBlock values() {
+    return values;
+  }
+
+  /** Returns the gradients of all parameters; zero between them. */
+  public ParameterBlock gradients() {
+    if (gradients == null) {
+      throw Parameter.withoutGradients("the parameters have");
+    }
+    return gradients;
   }
 
   /**
@@ -110,9 +137,7 @@ public final class ParameterSet {
    * @param backend the model's backend
    */
   public void zeroGradients(Backend backend) {
-    for (Parameter parameter : parameters.values()) {
-      backend.fill(parameter.gradient(), 0f);
-    }
+    backend.fill(gradients().all(), 0f);
   }
 
   /**

@@ -3,6 +3,7 @@ package org.reformer4j.model.train;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.function.Function;
 import org.reformer4j.api.AdafactorSpec;
 import org.reformer4j.api.AdamWSpec;
 import org.reformer4j.api.Backend;
@@ -10,6 +11,7 @@ import org.reformer4j.api.DType;
 import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 import org.reformer4j.model.Parameter;
+import org.reformer4j.model.ParameterBlock;
 import org.reformer4j.model.ParameterSet;
 
 /** Updates all parameters; its state is a set of named tensors, so that saving it is a loop. */
@@ -54,19 +56,13 @@ public abstract class Optimizer {
    * @param gradientScale factor on all gradients
    */
   public void step(float rate, long step, float gradientScale) {
-    for (Parameter parameter : parameters.all()) {
-      float decay = parameter.decays() ? options.weightDecay() : 0f;
-      update(parameter, rate, decay, step, gradientScale);
-    }
+    update(rate, step, gradientScale);
     parameters.refresh(backend);
   }
 
-  abstract void update(
-      Parameter parameter, float rate, float weightDecay, long step, float gradientScale);
+  abstract void update(float rate, long step, float gradientScale);
 
-  private Tensor declare(TensorScope scope, Parameter parameter, String what, long... dims) {
-    Tensor tensor = scope.allocate(DType.F32, dims);
-    backend.fill(tensor, 0f);
+  private Tensor declare(Parameter parameter, String what, Tensor tensor) {
     state.put(name(parameter, what), tensor);
     return tensor;
   }
@@ -75,24 +71,40 @@ public abstract class Optimizer {
     return "optimizer." + parameter.name() + "." + what;
   }
 
+  /** One operation for all parameters that decay, and one for the others. */
   private static final class AdamW extends Optimizer {
+    private final ParameterBlock first;
+    private final ParameterBlock second;
+
     AdamW(OptimizerOptions options, ParameterSet parameters, TensorScope scope, Backend backend) {
       super(backend, options, parameters);
+      first = parameters.zeros(scope, backend);
+      second = parameters.zeros(scope, backend);
       for (Parameter parameter : parameters.all()) {
-        super.declare(scope, parameter, "first", parameter.shape().dims());
-        super.declare(scope, parameter, "second", parameter.shape().dims());
+        super.declare(parameter, "first", first.of(parameter));
+        super.declare(parameter, "second", second.of(parameter));
       }
     }
 
     @Override
-    void update(
-        Parameter parameter, float rate, float weightDecay, long step, float gradientScale) {
+    void update(float rate, long step, float gradientScale) {
+      update(ParameterBlock::decaying, rate, super.options.weightDecay(), step, gradientScale);
+      update(ParameterBlock::others, rate, 0f, step, gradientScale);
+    }
+
+    private void update(
+        Function<ParameterBlock, Tensor> part,
+        float rate,
+        float weightDecay,
+        long step,
+        float gradientScale) {
       OptimizerOptions options = super.options;
+      ParameterSet parameters = super.parameters;
       super.backend.adamW(
-          parameter.value(),
-          parameter.gradient(),
-          state().get(name(parameter, "first")),
-          state().get(name(parameter, "second")),
+          part.apply(parameters.values()),
+          part.apply(parameters.gradients()),
+          part.apply(first),
+          part.apply(second),
           new AdamWSpec(
               rate,
               options.beta1(),
@@ -114,31 +126,44 @@ public abstract class Optimizer {
       super(backend, options, parameters);
       for (Parameter parameter : parameters.all()) {
         if (parameter.isMatrix()) {
-          super.declare(scope, parameter, "rows", parameter.shape().dim(0));
-          super.declare(scope, parameter, "columns", parameter.shape().dim(1));
+          declare(scope, parameter, "rows", parameter.shape().dim(0));
+          declare(scope, parameter, "columns", parameter.shape().dim(1));
         } else {
-          super.declare(scope, parameter, "squares", parameter.shape().elements());
+          declare(scope, parameter, "squares", parameter.shape().elements());
         }
       }
     }
 
+    private void declare(TensorScope scope, Parameter parameter, String what, long elements) {
+      super.backend.fill(super.declare(parameter, what, scope.allocate(DType.F32, elements)), 0f);
+    }
+
     @Override
-    void update(
-        Parameter parameter, float rate, float weightDecay, long step, float gradientScale) {
+    void update(float rate, long step, float gradientScale) {
+      for (Parameter parameter : super.parameters.all()) {
+        update(parameter, rate, step, gradientScale);
+      }
+    }
+
+    private void update(Parameter parameter, float rate, long step, float gradientScale) {
       boolean matrix = parameter.isMatrix();
       super.backend.adafactor(
           parameter.value(),
           parameter.gradient(),
-          state().get(name(parameter, matrix ? "rows" : "squares")),
-          matrix ? state().get(name(parameter, "columns")) : null,
+          moments(parameter, matrix ? "rows" : "squares"),
+          matrix ? moments(parameter, "columns") : null,
           new AdafactorSpec(
               rate,
               (float) (1 - StrictMath.pow(step, -0.8)),
               EPSILON,
               MINIMUM_SCALE,
               CLIP,
-              weightDecay,
+              parameter.decays() ? super.options.weightDecay() : 0f,
               gradientScale));
+    }
+
+    private Tensor moments(Parameter parameter, String what) {
+      return state().get(name(parameter, what));
     }
   }
 }

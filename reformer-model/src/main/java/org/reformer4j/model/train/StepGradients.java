@@ -73,15 +73,21 @@ final class StepGradients {
    * @throws NonFiniteLossException if it is not finite
    */
   double norm(long step) {
-    double squares = 0;
-    for (Parameter parameter : model.parameters().all()) {
-      double own = backend.sumOfSquares(parameter.gradient());
-      if (!Double.isFinite(own)) {
-        throw new NonFiniteLossException(step, parameter.name(), "the gradient");
-      }
-      squares += own;
+    double squares = backend.sumOfSquares(model.parameters().gradients().all());
+    if (!Double.isFinite(squares)) {
+      throw new NonFiniteLossException(step, nonFinite(), "the gradient");
     }
     return Math.sqrt(squares);
+  }
+
+  /** Returns the first parameter whose gradient is not finite. */
+  private String nonFinite() {
+    for (Parameter parameter : model.parameters().all()) {
+      if (!Double.isFinite(backend.sumOfSquares(parameter.gradient()))) {
+        return parameter.name();
+      }
+    }
+    throw new IllegalStateException("the sum of finite squares is not finite");
   }
 
   /** Returns the seconds of a pass; leaves numbers in the gradients that the next step zeroes. */

@@ -1,5 +1,6 @@
 // Decoding attention of the CPU library: the same bits for any number of threads, beside any other sequences, and
-// over any content of its result; absent own rows; numbers that are not finite.
+// over any content of its result; absent own rows; numbers that are not finite. Lists of new tokens and stored rows: the
+// same for any number of threads.
 #include "harness.h"
 
 namespace {
@@ -102,6 +103,59 @@ void edges(Device& device) {
      "no sequences");
 }
 
+// What lists of new tokens are with so many threads: listed, places, buckets, ranks and counts.
+std::vector<int32_t> lists(Device& device, int threads, bool distinct) {
+  constexpr int kBatch = 2, kHeads = 3, kRounds = 4, kCapacity = 2000, kBuckets = 12, kChunk = 16;
+  constexpr int kSegments = kBatch * kHeads * kRounds;
+  ok(rf_context_threads(device.context, threads), "rf_context_threads");
+  Random random(5);
+  const std::vector<int32_t> lengths = {1900, 1500};
+  std::vector<int32_t> places, buckets, ranks, counts(kSegments * (kBuckets + 1)), hashed;
+  for (int i = 0; i < kBatch * kCapacity; ++i) places.push_back(i);
+  for (int i = 0; i < kSegments * kCapacity; ++i) {
+    const int segment = i / kCapacity;
+    const int bucket = random.below(kBuckets);
+    buckets.push_back(bucket);
+    const bool entered = i % kCapacity < lengths[static_cast<size_t>(segment / (kHeads * kRounds))];
+    int32_t& count = counts[static_cast<size_t>(segment * (kBuckets + 1) + bucket)];
+    ranks.push_back(entered ? count++ : 0);
+  }
+  for (int i = 0; i < kSegments; ++i) hashed.push_back(random.below(kBuckets));
+  Matrix listed_on(device, RF_I32, kSegments, 3 * kChunk), places_on(device, RF_I32, kBatch, kCapacity);
+  Matrix buckets_on(device, RF_I32, kSegments, kCapacity), ranks_on(device, RF_I32, kSegments, kCapacity);
+  Matrix counts_on(device, RF_I32, kSegments, kBuckets + 1), hashed_on(device, RF_I32, 1, kSegments);
+  Matrix lengths_on(device, RF_I32, 1, kBatch), own_on(device, RF_I32, 1, kBatch);
+  Block workspace(device, rf_decode_lists_workspace(kSegments, kBuckets));
+  places_on.put(places), buckets_on.put(buckets), ranks_on.put(ranks), counts_on.put(counts);
+  hashed_on.put(hashed), lengths_on.put(lengths), own_on.put(std::vector<int32_t>{7777, 8888});
+  ok(rf_decode_lists(device.context, listed_on.ints(), places_on.ints(), buckets_on.ints(), ranks_on.ints(),
+                     counts_on.ints(), hashed_on.ints(), own_on.ints(), lengths_on.ints(), kBatch, kHeads, kRounds,
+                     kCapacity, kBuckets, 3 * kChunk, kChunk, 1, 3, !distinct, distinct, workspace.address),
+     "rf_decode_lists");
+  std::vector<int32_t> all;
+  for (const Matrix* m : {&listed_on, &places_on, &buckets_on, &ranks_on, &counts_on}) {
+    const std::vector<int32_t> part = m->get_ints();
+    all.insert(all.end(), part.begin(), part.end());
+  }
+  return all;
+}
+
+std::vector<float> stored(Device& device, int threads) {
+  constexpr int kRows = 64, kWidth = 4096;
+  ok(rf_context_threads(device.context, threads), "rf_context_threads");
+  Random random(6);
+  std::vector<int32_t> rows;
+  for (int i = 0; i < kRows; ++i) rows.push_back((i * 37 + 5) % (2 * kRows));
+  Matrix target(device, RF_F32, 2 * kRows, kWidth), source(device, RF_F32, kRows, kWidth);
+  Matrix rows_on(device, RF_I32, 1, kRows);
+  target.put(random.normals(int64_t{2} * kRows * kWidth)), source.put(random.normals(int64_t{kRows} * kWidth));
+  rows_on.put(rows);
+  ok(rf_store_rows(device.context, target.data(), target.stride, source.data(), source.stride, RF_F32, rows_on.ints(),
+                   kRows, kWidth),
+     "rf_store_rows");
+  return target.get();
+}
+
 }  // namespace
 
 int main() {
@@ -114,6 +168,12 @@ int main() {
       threads(device, {1, 7, 100, 1, 300, 500, false});
     }
     edges(device);
+    for (const int count : {2, 5}) {
+      for (const bool distinct : {false, true}) {
+        same(lists(device, count, distinct), lists(device, 1, distinct), "lists of " + std::to_string(count) + " threads");
+      }
+      same(stored(device, count), stored(device, 1), "stored by " + std::to_string(count) + " threads");
+    }
   }
   return finish("decode_threads");
 }

@@ -75,12 +75,12 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
     const int what = static_cast<int>(threadIdx.x) / kGradientTile;
     const int token = local_token(p, chunk(step), static_cast<int>(threadIdx.x) % kGradientTile);
     if (what == 2 && token >= 0) {
-      return load(g.lse + (static_cast<int64_t>(p.batch) * a.heads + p.head) * a.stride + token);
+      return __float_as_uint(load(g.lse + (static_cast<int64_t>(p.batch) * a.heads + p.head) * a.stride + token));
     }
-    return __uint_as_float(static_cast<uint32_t>(what == 1 && token >= 0 && is_masked(a, p, token) ? -1 : token));
+    return static_cast<uint32_t>(what == 1 && token >= 0 && is_masked(a, p, token) ? -1 : token);
   };
-  auto put = [&](int step, float fetched) {
-    words[step % 3 * kLocalRowWords + static_cast<int>(threadIdx.x)] = fetched;
+  auto put = [&](int step, uint32_t fetched) {
+    shared_cast<uint32_t>(words)[step % 3 * kLocalRowWords + static_cast<int>(threadIdx.x)] = fetched;
   };
   if (joined(1)) {
     copy_keys(0);
@@ -113,7 +113,7 @@ __global__ void __launch_bounds__(kGradientThreads, SIZE == 64 ? 2 : 1)
     if (needed(step + 1)) {
       copy_queries(step + 1);
     }
-    const float fetched = fetch(step + 1);
+    const uint32_t fetched = fetch(step + 1);
     clear<SIZE>(d_query);
     if (joined(step)) {
       {

@@ -11,6 +11,7 @@ int main(int count, char** arguments) {
     bench::streams(table, 20, 256);
     bench::lsh(table, 256, 2, 64, 2);
     bench::generic_attention(table, 128, 1, 64, 2);
+    bench::decoding(table, 256, 2, 64, 2);
     bench::feed_forward(table, 16, 128);
     bench::training(table, 16, 32, 64, 64);
     return 0;
@@ -21,6 +22,8 @@ int main(int count, char** arguments) {
   bench::lsh(table, 64 << 10, 8, 128, 1);
   bench::feed_forward(table, 1024, 4096);
   bench::training(table, 1024, 320, 64 << 10, 1024);
+  bench::decoding(table, 64 << 10, 8, 128, 4);
+  bench::decoding(table, 4 << 10, 8, 64, 2);
   bench::generic_attention(table, 4 << 10, 8, 64, 1);
   for (const int length : {16 << 10, 64 << 10, 256 << 10, 1024 << 10}) {
     for (const int rounds : {1, 4, 8}) {

@@ -171,6 +171,8 @@ void streams(Bench& bench, int64_t rows, int64_t columns);
 void lsh(Bench& bench, int length, int heads, int head_size, int rounds);
 // LSH attention on floats: the kernels that take every shape.
 void generic_attention(Bench& bench, int length, int heads, int head_size, int rounds);
+// Lists, attention and storing of a new token of one sequence, after `length` - 1 others.
+void decoding(Bench& bench, int length, int heads, int head_size, int rounds);
 // Activation between the products of the feed-forward layer, for `rows` rows of a chunk.
 void feed_forward(Bench& bench, int64_t rows, int64_t columns);
 // Loss of `rows` rows, embedding of `tokens` tokens, optimizers of [columns, columns] parameters.

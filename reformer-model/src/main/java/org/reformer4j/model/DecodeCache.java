@@ -117,8 +117,8 @@ public final class DecodeCache implements AutoCloseable {
       return logits;
     } finally {
       if (!done) {
-        steps.settle();
-        // Some layers may have listed some tokens.
+        // Some layers may have listed some tokens, and rows that were claimed are given back.
+        steps.spoil();
         truncate(before);
       }
     }
@@ -191,6 +191,7 @@ public final class DecodeCache implements AutoCloseable {
     fork.layers = layers.stream().map(layer -> layer.fork(sequences)).toList();
     fork.texts = texts.fork(sequences);
     fork.family = family;
+    fork.steps.learnFrom(steps);
     family.join();
     return fork;
   }
@@ -209,7 +210,10 @@ public final class DecodeCache implements AutoCloseable {
     return texts.length(b);
   }
 
-  /** Returns the bytes of device memory that this cache and its forks hold together. */
+  /**
+   * Returns the bytes of device memory that this cache and its forks hold together, without what
+   * recorded steps need between their operations.
+   */
   public long liveBytes() {
     return family == null ? 0 : family.scope().liveBytes();
   }

@@ -126,22 +126,23 @@ final class DeviceBuckets {
   }
 
   /**
-   * Adds to the lists of the host what has been entered since.
+   * Fetches what has been entered since, and returns what adds it to the lists of the host.
    *
    * @param b the sequence
    * @param from first token that is missing there
    * @param to behind the last one
    */
-  void settle(int b, int from, int to, Backend backend) {
+  Runnable fetch(int b, int from, int to, Backend backend) {
     int count = to - from;
-    if (count > 0) {
-      Tensor entered = buckets.rows((long) b * segments, segments).columns(from, count);
-      int[] bucket = backend.downloadInts(entered);
-      for (int i = 0; i < segments; i++) {
-        for (int t = 0; t < count; t++) {
-          hashed.lists(b)[i].add(bucket[i * count + t]);
-        }
-      }
+    if (count == 0) {
+      return () -> {};
     }
+    Tensor entered = buckets.rows((long) b * segments, segments).columns(from, count);
+    int[] bucket = backend.downloadInts(entered);
+    return () -> {
+      for (int i = 0; i < bucket.length; i++) {
+        hashed.lists(b)[i / count].add(bucket[i]);
+      }
+    };
   }
 }

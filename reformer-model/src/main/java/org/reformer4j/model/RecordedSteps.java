@@ -47,6 +47,12 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
   private final Tensor logits;
   private final Pass pass;
   private Recording recording;
+  private int replays;
+
+  /**
+   * Whether the tables may hold a token that is not in the texts, or rows are not claimed any more.
+   */
+  private boolean spoilt;
 
   /** Of a layer: its rows where they were, and the numbers or tables that steps read. */
   private record Layer(
@@ -138,7 +144,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
 
   /** Returns whether the next step can be replayed. */
   boolean serves() {
-    boolean serves = true;
+    boolean serves = !spoilt;
     for (int b = 0; b < batch; b++) {
       serves &= texts.length(b) < settled[b] + ahead;
     }
@@ -155,6 +161,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
    * @param found [B, V], receives the logits
    */
   void step(int[][] tokens, float[] found) {
+    spoilt = true;
     int at = 3 * batch;
     for (int b = 0; b < batch; b++) {
       host[b] = tokens[b][0];
@@ -181,8 +188,20 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
       recording = backend.record(this::issue);
     } else {
       recording.replay();
+      replays++;
     }
     System.arraycopy(backend.download(logits), 0, found, 0, found.length);
+    spoilt = false;
+  }
+
+  /** Forbids further steps. */
+  void spoil() {
+    spoilt = true;
+  }
+
+  /** Returns how often a step has been replayed. */
+  int replays() {
+    return replays;
   }
 
   private void issue() {
@@ -211,22 +230,28 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
         out, queries, rows.keys(), rows.values(), listed, null, pass.headMask(), spec);
   }
 
-  /** Brings the lists of the host up to the lengths of the cache; no step may follow. */
+  /**
+   * Brings the lists of the host up to the texts of the cache; no step may follow. Where fetching
+   * what the device has fails, nothing has changed.
+   */
   void settle() {
+    List<Runnable> fetched = new ArrayList<>();
     for (Layer layer : layers) {
       for (int b = 0; layer.buckets != null && b < batch; b++) {
-        layer.buckets.settle(b, settled[b], texts.length(b), backend);
+        fetched.add(layer.buckets.fetch(b, settled[b], texts.length(b), backend));
       }
     }
+    fetched.forEach(Runnable::run);
   }
 
   /** Gives back what the steps held. */
   @Override
   public void close() {
     unclaim(cache);
-    if (recording != null) {
-      recording.close();
+    try (scope) {
+      if (recording != null) {
+        recording.close();
+      }
     }
-    scope.close();
   }
 }

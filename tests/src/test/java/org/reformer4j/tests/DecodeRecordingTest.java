@@ -17,6 +17,7 @@ import org.reformer4j.api.Backend;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.BackendOptions;
 import org.reformer4j.api.LshSelection;
+import org.reformer4j.api.OutOfDeviceMemoryException;
 import org.reformer4j.model.Batch;
 import org.reformer4j.model.CallOptions;
 import org.reformer4j.model.DecodeCache;
@@ -205,17 +206,75 @@ class DecodeRecordingTest {
     }
   }
 
+  private static BackendException failure() {
+    return new BackendException("test", 0, false, "fails once");
+  }
+
   @ParameterizedTest
   @MethodSource("backends")
   void aStepThatFails(String name) {
     try (Pair pair = Pair.open(name, Kind.SORTED.config());
         Caches caches = pair.caches(Batch.of(TestModels.ids(40, 1), 40))) {
       caches.steps(6, 2);
-      pair.recording.failOnce();
+      pair.recording.failOnce("download", failure());
       assertThrows(BackendException.class, () -> caches.recorded.append(1));
       assertEquals(46, caches.recorded.length(0));
       caches.steps(6, 3);
       assertEquals(2, pair.recording.recordings());
+    }
+  }
+
+  /** What the device has listed comes to the host when it is needed there. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void listsThatCannotBeFetched(String name) {
+    try (Pair pair = Pair.open(name, Kind.SORTED.config());
+        Caches caches = pair.caches(Batch.of(TestModels.ids(40, 1), 40))) {
+      caches.steps(6, 2);
+      pair.recording.failOnce("downloadInts", failure());
+      assertThrows(BackendException.class, caches.recorded::fork);
+      caches.steps(2, 3);
+      pair.recording.failOnce("downloadInts", failure());
+      assertThrows(BackendException.class, () -> caches.recorded.rewind(44));
+      try (Caches fork = caches.fork(0)) {
+        fork.steps(4, 4);
+      }
+      caches.steps(6, 5);
+      int[][] several = {TestModels.ids(3, 6)};
+      pair.recording.failOnce("downloadInts", failure());
+      assertThrows(BackendException.class, () -> caches.recorded.append(several));
+      caches.steps(2, 7);
+      caches.append(several);
+      caches.rewind(41);
+      caches.steps(4, 8);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("backends")
+  void noMemoryWithinTheRecording(String name) {
+    try (Pair pair = Pair.open(name, Kind.SORTED.config());
+        Caches caches = pair.caches(Batch.of(TestModels.ids(40, 1), 40))) {
+      pair.recording.failOnce("record", new OutOfDeviceMemoryException("none left"));
+      caches.steps(8, 2);
+      assertEquals(0, pair.recording.recordings());
+      caches.rewind(45);
+      caches.steps(8, 3);
+      assertEquals(1, pair.recording.recordings());
+    }
+  }
+
+  /** Recordings that end before they paid are tried less and less often. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void shortTurns(String name) {
+    try (Pair pair = Pair.open(name, Kind.CAUSAL.config());
+        Caches caches = pair.caches(Batch.of(TestModels.ids(40, 1), 40))) {
+      for (int turn = 0; turn < 8; turn++) {
+        caches.steps(3, turn);
+        caches.rewind(40);
+      }
+      assertEquals(1, pair.recording.recordings());
     }
   }
 

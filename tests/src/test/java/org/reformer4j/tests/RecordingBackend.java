@@ -17,7 +17,8 @@ final class RecordingBackend {
   private final Backend proxy;
   private int recordings;
   private int replays;
-  private boolean failing;
+  private String failing = "";
+  private BackendException failure;
 
   RecordingBackend(Backend backend, boolean records) {
     this.backend = backend;
@@ -34,9 +35,9 @@ final class RecordingBackend {
     if (method.getName().equals("records")) {
       return records;
     }
-    if (method.getName().equals("download") && failing) {
-      failing = false;
-      throw new BackendException("download", 0, false, "fails once");
+    if (method.getName().equals(failing)) {
+      failing = "";
+      throw failure;
     }
     Object result;
     try {
@@ -83,8 +84,9 @@ final class RecordingBackend {
     return replays;
   }
 
-  /** Lets the next download fail. */
-  void failOnce() {
-    failing = true;
+  /** Lets the next call of a method fail. */
+  void failOnce(String method, BackendException with) {
+    failing = method;
+    failure = with;
   }
 }

@@ -89,7 +89,7 @@ void measure(rf_context* context, int type, int threads, Shape s) {
     const int32_t lengths[] = {s.length, static_cast<int32_t>(std::max<int64_t>(places, s.length))};
     check(rf_upload(context, order.sequence, 8, lengths, 8, 8, 1), "rf_upload");
   }
-  const int fast = rf_attention_fast(type, s.size, kChunk, 0, 0);
+  const int fast = rf_attention_fast(context, type, s.size, kChunk, 0, 0);
   float* const workspace = make(std::max(
       {rf_attention_workspace(1, s.length, s.heads, s.size, s.rounds, s.heads, fast),
        rf_attention_backward_workspace(1, s.length, s.heads, s.size, s.rounds, type, s.heads, fast),

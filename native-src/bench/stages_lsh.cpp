@@ -75,7 +75,7 @@ void attention(Bench& bench, const Shape& s, int type, const Order& sorted, cons
   // As the Java backend groups heads: 512 MiB of partial results of rounds.
   const int64_t per_head = int64_t{s.length} * std::max(1, s.rounds - 1) * s.head_size * 4;
   const int group = static_cast<int>(std::clamp<int64_t>((int64_t{512} << 20) / per_head, 1, s.heads));
-  const int fast = rf_attention_fast(type, s.head_size, kChunk, 0, w * 2);
+  const int fast = rf_attention_fast(bench.context, type, s.head_size, kChunk, 0, w * 2);
   void* const space = bench.allocate(
       std::max(rf_attention_workspace(1, s.length, s.heads, s.head_size, s.rounds, group, fast),
                rf_attention_backward_workspace(1, s.length, s.heads, s.head_size, s.rounds, type, group, fast)));

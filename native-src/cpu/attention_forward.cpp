@@ -339,7 +339,7 @@ void attention_forward(rf_context& context, const AttentionForward& p) {
 #ifdef RF_ENTRY_POINTS
 #include "attention_floats.h"
 
-extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int, int64_t alignment) {
+extern "C" int rf_attention_fast(rf_context*, int input_type, int head_size, int chunk, int, int64_t alignment) {
   if (input_type == RF_F32) {
     // There is no other path.
     return head_size <= rf::kAttentionMaxSize ? 1 : 0;

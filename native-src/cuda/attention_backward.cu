@@ -323,7 +323,7 @@ extern "C" int rf_attention_backward(rf_context* context, void* d_queries, int64
   for (const Matrix& m : {a.queries, a.keys, a.values, from_d_out}) {
     alignment |= alignment_of(m);
   }
-  if (rf_attention_fast(input_type, head_size, chunk, a.distinct, alignment) != 0) {
+  if (rf_attention_fast(context, input_type, head_size, chunk, a.distinct, alignment) != 0) {
     return fast_backward(context, a, to_queries, to_keys, to_values, from_d_out, from_out, lse, tiles,
                          min(heads_per_group, heads), workspace);
   }

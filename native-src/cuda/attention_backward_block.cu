@@ -222,6 +222,7 @@ int launch_block_gradient(const Attention& a, const AttentionGradient& g, const 
     constexpr bool kDistinct = kShared && decltype(distinct)::value;
     constexpr int kBytes = ((kShared ? 7 : 8) * kTileElements<kSize> + 2 * kPairElements) * 2 +
                            (4 * kBlockRowWords + 4 * kGradientTile) * 4;
+    static_assert(kBytes <= kMostShared<kSize>);
     int status = RF_STATUS_OK;
     RF_LAUNCH_SHARED(status, (attention_block_gradient_kernel<kSize, kDistinct, kShared, kDropout>), grid,
                      kGradientThreads, kBytes, stream, a, g);

@@ -195,6 +195,7 @@ int launch_local_gradient(const Attention& a, const AttentionGradient& g, const 
     constexpr bool kDropout = decltype(dropout)::value;
     constexpr int kBytes =
         (8 * kTileElements<kSize> + 2 * kPairElements) * 2 + (3 * kLocalRowWords + 4 * kGradientTile) * 4;
+    static_assert(kBytes <= kMostShared<kSize>);
     int status = RF_STATUS_OK;
     RF_LAUNCH_SHARED(status, (attention_local_gradient_kernel<kSize, kDropout>), grid, kGradientThreads, kBytes, stream,
                      a, g);

@@ -210,6 +210,7 @@ int launch_run_gradient(const Attention& a, const AttentionGradient& g, const di
     constexpr bool kDistinct = !kFindsDelta && decltype(distinct)::value;
     constexpr int kBytes = (8 * kTileElements<kSize> + 2 * kPairElements) * 2 +
                            (4 * kBlockRowWords + 4 * kGradientTile) * 4;
+    static_assert(kBytes <= kMostShared<kSize>);
     int status = RF_STATUS_OK;
     RF_LAUNCH_SHARED(status, (attention_run_gradient_kernel<kSize, kDistinct, kDropout, kFindsDelta>), grid,
                      kGradientThreads, kBytes, stream, a, g);

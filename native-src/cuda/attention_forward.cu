@@ -162,10 +162,11 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }  // namespace
 }  // namespace rf
 
-extern "C" int rf_attention_fast(int input_type, int head_size, int chunk, int /* distinct: both kinds */,
-                                 int64_t alignment) {
+extern "C" int rf_attention_fast(rf_context* context, int input_type, int head_size, int chunk,
+                                 int /* distinct: both kinds */, int64_t alignment) {
+  const int shared = head_size == 64 ? rf::kMostShared<64> : rf::kMostShared<128>;
   return input_type == RF_BF16 && (head_size == 64 || head_size == 128) && chunk > 0 && chunk % 64 == 0 &&
-         alignment % 16 == 0;
+         alignment % 16 == 0 && shared <= context->shared;
 }
 
 extern "C" int64_t rf_attention_workspace(int batch, int stride, int heads, int head_size,
@@ -188,7 +189,7 @@ extern "C" int rf_attention(rf_context* context, void* out, int64_t out_stride, 
   for (const Matrix& m : {a.queries, a.keys, a.values}) {
     alignment |= alignment_of(m);
   }
-  if (rf_attention_fast(input_type, head_size, chunk, a.distinct, alignment) != 0) {
+  if (rf_attention_fast(context, input_type, head_size, chunk, a.distinct, alignment) != 0) {
     return fast_forward(context, a, to, lse, tiles, min(heads_per_group, heads), workspace);
   }
   a.group = min(heads_per_group, heads);

@@ -92,6 +92,7 @@ int launch_block_forward(const Attention& a, const AttentionForward& g, const di
     constexpr bool kDropout = decltype(dropout)::value;
     constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 5 * kTileElements<kSize> * 2 + (4 * kKeyRowWords + kTileTokens) * 4;
+    static_assert(kBytes <= kMostShared<kSize>);
     int status = RF_STATUS_OK;
     RF_LAUNCH_SHARED(status, (attention_block_kernel<kSize, kDistinct, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;

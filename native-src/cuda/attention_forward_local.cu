@@ -96,6 +96,7 @@ int launch_local_forward(const Attention& a, const AttentionForward& g, const di
     constexpr int kSize = decltype(size)::value;
     constexpr bool kDropout = decltype(dropout)::value;
     constexpr int kBytes = 6 * kTileElements<kSize> * 2 + 3 * kLocalRowWords * 4;
+    static_assert(kBytes <= kMostShared<kSize>);
     int status = RF_STATUS_OK;
     RF_LAUNCH_SHARED(status, (attention_local_kernel<kSize, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;

@@ -98,6 +98,7 @@ int launch_run_forward(const Attention& a, const AttentionForward& g, const dim3
     constexpr bool kDropout = decltype(dropout)::value;
     constexpr bool kDistinct = decltype(distinct)::value;
     constexpr int kBytes = 6 * kTileElements<kSize> * 2 + 4 * kKeyRowWords * 4;
+    static_assert(kBytes <= kMostShared<kSize>);
     int status = RF_STATUS_OK;
     RF_LAUNCH_SHARED(status, (attention_run_kernel<kSize, kDistinct, kDropout>), grid, kForwardThreads, kBytes, stream, a, g);
     return status;

@@ -14,6 +14,10 @@ template <int SIZE>
 constexpr int kRowPitch = SIZE + 8;
 template <int SIZE>
 constexpr int kTileElements = kTileTokens * kRowPitch<SIZE>;
+// Bytes of shared memory of the hungriest kernel, backward: what a device must give to a block. Cards with 99 KB
+// (sm_86, sm_89, sm_120) take heads of 64.
+template <int SIZE>
+constexpr int kMostShared = SIZE == 64 ? 98304 : 163840;
 
 inline int64_t alignment_of(const Matrix& m) {
   return static_cast<int64_t>(reinterpret_cast<uintptr_t>(m.data)) | m.stride * type_bytes(m.type);

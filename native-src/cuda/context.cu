@@ -102,6 +102,9 @@ int rf_context_create(int device, rf_context** out) {
     error = cudaDeviceGetAttribute(&context->cache, cudaDevAttrL2CacheSize, device);
   }
   if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&context->shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  }
+  if (error == cudaSuccess) {
     error = cudaStreamCreateWithFlags(&context->stream, cudaStreamNonBlocking);
   }
   if (error == cudaSuccess) {

@@ -18,6 +18,7 @@ struct rf_context {
   int device;
   int processors = 0;  // multiprocessors of the device
   int cache = 0;       // bytes of its L2 cache
+  int shared = 0;      // bytes of shared memory that a block may ask for
   cudaStream_t stream = nullptr;
   cudaMemPool_t pool = nullptr;
   // Pinned slots that uploads fill, in turn; an event each: its last copy, when it was full. Made when first used.

@@ -321,9 +321,10 @@ RF_EXPORT int rf_lsh_runs(rf_context* context, int32_t* runs, const int32_t* ord
 
 // Whether the fast path takes an attention: bfloat16, head sizes of 64 and 128, chunks of a multiple of 64, and
 // `alignment`, the bitwise or of the addresses and row strides in bytes of queries, keys, values and, backward,
-// d_out, a multiple of 16. 0, or a number for the workspaces. The CPU library has one path for RF_F32, and multiplies
+// d_out, a multiple of 16; on a device that gives a block the shared memory that forward and backward pass need. 0, or
+// a number for the workspaces. The CPU library has one path for RF_F32, and multiplies
 // RF_BF16 as such where the processor can, head sizes are a multiple of 32 and chunks even; else by floats.
-RF_EXPORT int rf_attention_fast(int input_type, int head_size, int chunk, int distinct, int64_t alignment);
+RF_EXPORT int rf_attention_fast(rf_context* context, int input_type, int head_size, int chunk, int distinct, int64_t alignment);
 
 // out [B*T, H*K] of out_type; lse [B, H, T], minus infinity where a token saw nothing. The workspace is that
 // of the fast path with what rf_attention_fast said of the addresses and strides.

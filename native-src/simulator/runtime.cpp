@@ -79,7 +79,7 @@ bool get_attribute(cudaDeviceAttr attribute, int* value) {
       *value = 0;
       return true;
     case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = static_cast<int>(sim::kMostShared);
+      *value = std::getenv("SIM_SMALL_SHARED") != nullptr ? 99 << 10 : static_cast<int>(sim::kMostShared);
       return true;
     case cudaDevAttrMemoryPoolsSupported:
       *value = 1;

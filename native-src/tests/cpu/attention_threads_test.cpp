@@ -17,7 +17,7 @@ Result run(Device& device, const Problem& p, int threads, float poison) {
   const Case& c = p.c;
   // Rows of bfloat16 are aligned, so that they are multiplied as such where heads and chunks allow it.
   const int64_t gap = type == RF_BF16 ? 8 : 5;
-  const int fast = rf_attention_fast(type, c.size, c.chunk, c.distinct, p.width * 2);
+  const int fast = rf_attention_fast(device.context, type, c.size, c.chunk, c.distinct, p.width * 2);
   ok(rf_context_threads(device.context, threads), "rf_context_threads");
   const int64_t rows = int64_t{p.batch} * p.stride;
   const int64_t width = p.width;

@@ -142,7 +142,8 @@ Gradients run(Device& device, const Problem& p, const Results& saved, int heads_
   const int64_t tiles = tiles_of(p);
   Block workspace(device, rf_attention_backward_workspace(p.batch, p.stride, c.heads, c.size, c.rounds,
                                                           c.gradient_type, heads_per_group,
-                                                          rf_attention_fast(RF_BF16, c.size, c.chunk, c.distinct, 0)));
+                                                          rf_attention_fast(device.context, RF_BF16, c.size, c.chunk,
+                                                                            c.distinct, 0)));
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
   ok(rf_attention_backward(device.context, dq.data(), dq.stride, dk.data(), dk.stride, dv.data(), dv.stride,
                            d_out.data(), d_out.stride, o.data(), o.stride, c.gradient_type, lse.floats(), q.data(),

@@ -95,7 +95,8 @@ Result run(Device& device, const Problem& p, int heads_per_group, float poison) 
   out.put(std::vector<float>(static_cast<size_t>(rows * width), poison));
   lse.put(std::vector<float>(static_cast<size_t>(p.batch * c.heads * p.stride), poison));
   Block workspace(device, rf_attention_workspace(p.batch, p.stride, c.heads, c.size, c.rounds, heads_per_group,
-                                                 rf_attention_fast(RF_BF16, c.size, c.chunk, c.distinct, 0)));
+                                                 rf_attention_fast(device.context, RF_BF16, c.size, c.chunk,
+                                                                   c.distinct, 0)));
   const Dropout dropout = c.dropout ? kDropout : Dropout{};
   ok(rf_attention(device.context, out.data(), out.stride, c.gradient_type, lse.floats(), q.data(), q.stride,
                   c.shared ? q.data() : k.data(), c.shared ? q.stride : k.stride, v.data(), v.stride, RF_BF16,

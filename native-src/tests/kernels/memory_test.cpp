@@ -1,6 +1,9 @@
 // The library itself: versions, devices, memory, copies with gaps, and running out of memory.
 #include <sys/mman.h>
 
+#include <cstdlib>
+#include <cstring>
+
 #include "harness.h"
 
 namespace {
@@ -90,6 +93,21 @@ void limits(Device& device) {
   check(empty.address != nullptr, "an empty block has an address");
 }
 
+// A card with little shared memory leaves heads of 128 to the generic kernels.
+void paths_of_attention(Device& device) {
+  if (std::strcmp(rf_description(), "CUDA kernels on the simulator") != 0) {
+    return;
+  }
+  const auto fast = [](rf_context* context, int size) { return rf_attention_fast(context, RF_BF16, size, 64, 0, 0); };
+  check(fast(device.context, 64) == 1 && fast(device.context, 128) == 1, "fast attention");
+  setenv("SIM_SMALL_SHARED", "1", 1);
+  {
+    Device small;
+    check(fast(small.context, 64) == 1 && fast(small.context, 128) == 0, "fast attention in 99 KiB");
+  }
+  unsetenv("SIM_SMALL_SHARED");
+}
+
 }  // namespace
 
 int main() {
@@ -126,6 +144,7 @@ int main() {
     copies(device);
     uploads_in_a_row(device);
     limits(device);
+    paths_of_attention(device);
   }
   return finish("memory");
 }

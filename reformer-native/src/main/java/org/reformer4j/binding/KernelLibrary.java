@@ -390,7 +390,12 @@ public final class KernelLibrary extends Pointer {
       int distinct);
 
   public native int rf_attention_fast(
-      int inputType, int headSize, int chunk, int distinct, @Cast("int64_t") long alignment);
+      @Cast("rf_context*") long context,
+      int inputType,
+      int headSize,
+      int chunk,
+      int distinct,
+      @Cast("int64_t") long alignment);
 
   public native @Cast("int64_t") long rf_attention_workspace(
       int batch, int stride, int heads, int headSize, int rounds, int headsPerGroup, int fast);

@@ -262,7 +262,13 @@ final class AttentionKernels {
   boolean fast(AttentionSpec spec, DType type) {
     return device
             .kernels()
-            .rf_attention_fast(ElementTypes.code(type), spec.headSize(), spec.chunkLength(), 0, 0)
+            .rf_attention_fast(
+                device.context(),
+                ElementTypes.code(type),
+                spec.headSize(),
+                spec.chunkLength(),
+                0,
+                0)
         != 0;
   }
 
@@ -276,6 +282,7 @@ final class AttentionKernels {
     return device
         .kernels()
         .rf_attention_fast(
+            device.context(),
             ElementTypes.code(in.queries()),
             spec.headSize(),
             spec.chunkLength(),

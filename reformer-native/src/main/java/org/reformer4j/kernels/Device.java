@@ -3,6 +3,7 @@ package org.reformer4j.kernels;
 import org.reformer4j.api.BackendException;
 import org.reformer4j.api.DType;
 import org.reformer4j.api.KernelArguments;
+import org.reformer4j.api.OutOfDeviceMemoryException;
 import org.reformer4j.binding.KernelLibraries;
 import org.reformer4j.binding.KernelLibrary;
 
@@ -12,6 +13,9 @@ final class Device {
 
   /** RF_STATUS_UNSUPPORTED. */
   private static final int UNSUPPORTED = -1;
+
+  /** CUDA's code for memory that is not to be had. */
+  static final int MEMORY_ALLOCATION = 2;
 
   private static final int MAX_HEAD_SIZE = 128;
 
@@ -220,6 +224,10 @@ final class Device {
   private BackendException failure(String op, String what, int status) {
     boolean fatal = kernels.rf_status_fatal(status) != 0;
     String message = op + (what.isEmpty() ? "" : " " + what) + ": " + describe(kernels, status);
+    if (status == MEMORY_ALLOCATION) {
+      return new OutOfDeviceMemoryException(
+          message + ": free some, or end other programs that use it");
+    }
     if (fatal) {
       message +=
           ", in this operation or one queued before; the CUDA device is lost for this process: close"

@@ -11,12 +11,9 @@ import org.reformer4j.api.Tensor;
 import org.reformer4j.api.TensorScope;
 
 /**
- * Device memory with a count of the bytes in use: tensors of scopes, recordings, and one workspace.
+ * Device memory with a count of the bytes in use: tensors of scopes, recordings, and workspaces.
  */
 final class DeviceMemory implements TensorScope.Allocator {
-  /** CUDA's code for memory that is not to be had. */
-  private static final int MEMORY_ALLOCATION = 2;
-
   private final Device device;
   private final ExclusiveUse use;
   private final long limit;
@@ -27,7 +24,11 @@ final class DeviceMemory implements TensorScope.Allocator {
   private final long[] result = new long[1];
   private long live;
   private long peak;
-  private long workspace;
+
+  /** Of the next operation, or null. */
+  private Workspace workspace;
+
+  /** Bytes of all workspaces that there are: of this one, and of those that recordings keep. */
   private long workspaceBytes;
 
   /** Of the recording that is being made, or null. */
@@ -58,7 +59,7 @@ final class DeviceMemory implements TensorScope.Allocator {
   /** Gives the workspace back, so that the new peak tells what the next operations need. */
   void resetPeak() {
     freeWorkspace();
-    peak = live;
+    peak = live + workspaceBytes;
   }
 
   /** Takes memory of a recording from now on, or the device's for null. */
@@ -136,15 +137,29 @@ final class DeviceMemory implements TensorScope.Allocator {
    */
   long workspace(long bytes) {
     if (recorded != null) {
-      return recorded.workspace(bytes);
+      recorded.needWorkspace(bytes);
     }
-    if (bytes > workspaceBytes) {
+    if (workspace == null || bytes > workspace.bytes()) {
       freeWorkspace();
-      workspace = reserve(bytes, () -> "the workspace, beside");
-      workspaceBytes = bytes;
+      workspace = new Workspace(reserve(bytes, () -> "the workspace, beside"), bytes);
+      workspaceBytes += bytes;
       peak = Math.max(peak, live + workspaceBytes);
     }
+    return workspace.address();
+  }
+
+  /** Returns the present workspace for a recording that knows its address, which gives it back. */
+  Workspace keepWorkspace() {
+    workspace.keep();
     return workspace;
+  }
+
+  /** Takes a workspace back from a recording. */
+  void leaveWorkspace(Workspace kept) {
+    kept.leave();
+    if (kept != workspace) {
+      release(kept);
+    }
   }
 
   /** Frees what is left and returns how many bytes of it scopes still held. */
@@ -195,7 +210,7 @@ final class DeviceMemory implements TensorScope.Allocator {
       throw outOfMemory(bytes, holder.get(), "the limit of " + limit + " bytes (memoryLimitBytes)");
     }
     int status = device.kernels().rf_allocate(device.context(), bytes, result);
-    if (status == MEMORY_ALLOCATION) {
+    if (status == Device.MEMORY_ALLOCATION) {
       throw outOfMemory(bytes, holder.get(), "the device");
     }
     if (status != 0) {
@@ -212,9 +227,17 @@ final class DeviceMemory implements TensorScope.Allocator {
   }
 
   private void freeWorkspace() {
-    if (workspaceBytes > 0) {
-      workspaceBytes = 0;
-      release(workspace);
+    if (workspace != null) {
+      Workspace old = workspace;
+      workspace = null;
+      release(old);
+    }
+  }
+
+  private void release(Workspace old) {
+    if (!old.isKept()) {
+      workspaceBytes -= old.bytes();
+      release(old.address());
     }
   }
 

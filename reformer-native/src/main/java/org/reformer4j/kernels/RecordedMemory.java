@@ -12,7 +12,7 @@ import java.util.function.Supplier;
 /**
  * What one recording has of the device's memory. A block that a scope gives back stays here, for
  * the next scope and for the second run, which gets no other: addresses are written into the
- * recording. So does the workspace, and which tensors of others are worked on is remembered.
+ * recording. It keeps the workspace, and remembers which tensors of others are worked on.
  */
 final class RecordedMemory {
   private final Device device;
@@ -30,7 +30,9 @@ final class RecordedMemory {
   /** Blocks of others, and whether operations may write to them. */
   private final Map<DeviceStorage, Boolean> uses = new LinkedHashMap<>();
 
-  private long workspace;
+  /** Null where no operation needs one. */
+  private Workspace workspace;
+
   private long workspaceBytes;
 
   RecordedMemory(Device device, DeviceMemory memory) {
@@ -71,15 +73,19 @@ final class RecordedMemory {
     foreign.add(address);
   }
 
-  /** Returns memory for intermediate results of one operation. */
-  long workspace(long bytes) {
+  /** Remembers what an operation needs for intermediate results, in the second run no more. */
+  void needWorkspace(long bytes) {
     if (bytes > workspaceBytes) {
       requireFirstRun("the workspace of " + device.operation(), bytes);
-      freeWorkspace();
-      workspace = memory.reserveLive(bytes, () -> "the workspace of a recording, beside");
       workspaceBytes = bytes;
     }
-    return workspace;
+  }
+
+  /** Between the runs: keeps the workspace whose address the second run will take. */
+  void keepWorkspace() {
+    if (workspaceBytes > 0) {
+      workspace = memory.keepWorkspace();
+    }
   }
 
   private void requireFirstRun(String what, long bytes) {
@@ -139,13 +145,9 @@ final class RecordedMemory {
     held.forEach(memory::adopt);
     held.clear();
     uses.clear();
-    freeWorkspace();
-  }
-
-  private void freeWorkspace() {
-    if (workspaceBytes > 0) {
-      memory.releaseLive(workspace, workspaceBytes);
-      workspaceBytes = 0;
+    if (workspace != null) {
+      memory.leaveWorkspace(workspace);
+      workspace = null;
     }
   }
 }

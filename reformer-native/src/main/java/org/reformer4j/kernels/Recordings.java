@@ -46,6 +46,7 @@ final class Recordings {
       device.issue(Device.Issue.FIRST_RUN);
       operations.run();
       graph.memory.requireReturned();
+      graph.memory.keepWorkspace();
       graph.flags.restart();
       graph.address = capture(operations, graph.memory);
       open.add(graph);

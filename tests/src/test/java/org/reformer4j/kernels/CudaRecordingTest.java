@@ -123,9 +123,6 @@ class CudaRecordingTest {
 
   @Test
   void bytesOfARecordingAreLiveUntilItIsClosed() {
-    Tensor sums = scope.allocate(DType.F32, 16);
-    // The backend's own workspace is there before.
-    backend.biasGradient(sums, x);
     long before = backend.liveBytes();
     Runnable operations =
         () -> {
@@ -142,15 +139,42 @@ class CudaRecordingTest {
       backend.resetPeak();
       assertEquals(before + 4000, backend.peakBytes());
       recording.replay();
-      backend.fill(sums, 0f);
-      try (Recording second = backend.record(() -> backend.biasGradient(sums, x))) {
-        assertTrue(backend.liveBytes() > before + 4000, "a workspace of its own");
-        second.replay();
-        assertEquals(32f, backend.download(sums)[3]);
-      }
       assertEquals(before + 4000, backend.liveBytes());
     }
     assertEquals(before, backend.liveBytes());
+  }
+
+  /** Recordings share the workspace that they know, and keep it when the backend takes another. */
+  @Test
+  void keepsItsWorkspace() {
+    Tensor sums = scope.allocate(DType.F32, 16);
+    Tensor large = scope.allocate(DType.F32, 4096, 512);
+    Tensor largeSums = scope.allocate(DType.F32, 512);
+    backend.fill(large, 1f);
+    backend.fill(largeSums, 0f);
+    Runnable gradient = () -> backend.biasGradient(sums, x);
+    backend.fill(sums, 0f);
+    Recording first = backend.record(gradient);
+    Recording second = backend.record(gradient);
+    assertEquals(32f, backend.download(sums)[3]);
+    long live = backend.liveBytes();
+    backend.resetPeak();
+    long kept = backend.peakBytes() - live;
+    assertTrue(kept > 0, "one workspace of both");
+    backend.biasGradient(largeSums, large);
+    assertTrue(backend.peakBytes() > live + 2 * kept, "another one");
+    first.replay();
+    second.replay();
+    assertEquals(64f, backend.download(sums)[3]);
+    assertEquals(4096f, backend.download(largeSums)[511]);
+    first.close();
+    backend.resetPeak();
+    assertEquals(live + kept, backend.peakBytes());
+    second.replay();
+    assertEquals(80f, backend.download(sums)[3]);
+    second.close();
+    backend.resetPeak();
+    assertEquals(live, backend.peakBytes());
   }
 
   @Test

@@ -12,6 +12,7 @@
 // Reference    org.reformer4j.reference.LshDecodeLists
 // Measured     not yet run on a card
 #include "context.h"
+#include "reductions.cuh"
 
 namespace rf {
 namespace {
@@ -32,31 +33,6 @@ struct Lists {
 
 __device__ __forceinline__ int sequence_of(const Lists& l, int64_t segment) {
   return static_cast<int>(segment) / (l.heads * l.rounds);
-}
-
-// The sum over the threads before this one; `total` becomes the sum over all.
-__device__ __forceinline__ int exclusive_sum(int own, int& total, Shared<int> warp_sums) {
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  int inclusive = own;
-#pragma unroll
-  for (int distance = 1; distance < 32; distance *= 2) {
-    const int other = __shfl_up_sync(0xffffffffu, inclusive, static_cast<unsigned>(distance));
-    inclusive += lane >= distance ? other : 0;
-  }
-  if (lane == 31) {
-    warp_sums[warp] = inclusive;
-  }
-  __syncthreads();
-  int before = inclusive - own;
-  total = 0;
-  for (int w = 0; w < kWarps; ++w) {
-    const int sum = warp_sums[w];
-    before += w < warp ? sum : 0;
-    total += sum;
-  }
-  __syncthreads();
-  return before;
 }
 
 // What a token at `last` sees that is number `count` of a bucket whose first rank is `start`.
@@ -110,7 +86,7 @@ __global__ void __launch_bounds__(kThreads) decode_enter_kernel(Lists l) {
       own += items[i] + (first + i == bucket ? 1 : 0);
     }
     int total;
-    int start = before + exclusive_sum(own, total, warp_sums);
+    int start = before + exclusive_sum(own, total, warp_sums, kWarps);
     before += total;
 #pragma unroll
     for (int i = 0; i < kItems; ++i) {

@@ -11,6 +11,7 @@
 // Reference    org.reformer4j.reference.LshSort
 // Measured     not yet run on a card
 #include "context.h"
+#include "reductions.cuh"
 
 namespace rf {
 namespace {
@@ -68,33 +69,6 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_count_kernel(Digit d) {
   }
 }
 
-// The sum over the threads before this one; `total` becomes the sum over all. `warp_sums` holds one number
-// per warp and is free again when the function returns.
-__device__ __forceinline__ uint32_t exclusive_sum(uint32_t own, uint32_t& total,
-                                                  Shared<uint32_t> warp_sums) {
-  const int warp = static_cast<int>(threadIdx.x) / 32;
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  uint32_t inclusive = own;
-#pragma unroll
-  for (int distance = 1; distance < 32; distance *= 2) {
-    const uint32_t other = __shfl_up_sync(0xffffffffu, inclusive, static_cast<unsigned>(distance));
-    inclusive += lane >= distance ? other : 0;
-  }
-  if (lane == 31) {
-    warp_sums[warp] = inclusive;
-  }
-  __syncthreads();
-  uint32_t before = inclusive - own;
-  total = 0;
-  for (int w = 0; w < kWarps; ++w) {
-    const uint32_t sum = warp_sums[w];
-    before += w < warp ? sum : 0;
-    total += sum;
-  }
-  __syncthreads();
-  return before;
-}
-
 // Exclusive sums over [bins, tiles] of a segment, in place.
 __global__ void __launch_bounds__(kThreads) lsh_sort_scan_kernel(Digit d) {
   RF_SHARED_ARRAY(uint32_t, warp_sums, kWarps);
@@ -111,7 +85,7 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_scan_kernel(Digit d) {
       own += items[i];
     }
     uint32_t total;
-    uint32_t offset = before + exclusive_sum(own, total, warp_sums);
+    uint32_t offset = before + exclusive_sum(own, total, warp_sums, kWarps);
     before += total;
 #pragma unroll
     for (int i = 0; i < kItems; ++i) {
@@ -177,7 +151,7 @@ __global__ void __launch_bounds__(kThreads) lsh_sort_scatter_kernel(Digit d) {
     own += sizes[i];
   }
   uint32_t total;
-  uint32_t start = exclusive_sum(own, total, warp_sums);
+  uint32_t start = exclusive_sum(own, total, warp_sums, kWarps);
 #pragma unroll
   for (int i = 0; i < kItems; ++i) {
     const int bin = thread * kItems + i;

@@ -31,6 +31,33 @@ __device__ __forceinline__ float block_sum(float value, Shared<float> scratch, i
   return total;
 }
 
+// The sum of integers over the threads before this one, in a block of `warps` full warps; `total` becomes the sum over
+// all. `warp_sums` holds one number per warp and is free again when the function returns.
+template <class Integer>
+__device__ __forceinline__ Integer exclusive_sum(Integer own, Integer& total, Shared<Integer> warp_sums, int warps) {
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  Integer inclusive = own;
+#pragma unroll
+  for (int distance = 1; distance < 32; distance *= 2) {
+    const Integer other = __shfl_up_sync(0xffffffffu, inclusive, static_cast<unsigned>(distance));
+    inclusive += lane >= distance ? other : 0;
+  }
+  if (lane == 31) {
+    warp_sums[warp] = inclusive;
+  }
+  __syncthreads();
+  Integer before = inclusive - own;
+  total = 0;
+  for (int w = 0; w < warps; ++w) {
+    const Integer sum = warp_sums[w];
+    before += w < warp ? sum : 0;
+    total += sum;
+  }
+  __syncthreads();
+  return before;
+}
+
 // The same for sums in double; nothing is contracted, as a fused multiply-add is not written.
 __device__ __forceinline__ double warp_sum(double value) {
 #pragma unroll

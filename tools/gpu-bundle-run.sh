@@ -176,9 +176,10 @@ main() {
   step 06-java-tests 120 bash -c "$(program_of tests)"
   model 07-model-512 45 --what forward,train --hidden 512 --heads 8 --head-size 64 --layers 12 --repeats 5 \
     --lengths 4K,16K,64K,256K,1M --hashes 1,4
-  model 08-decoding 25 --what decode --hidden 512 --heads 8 --head-size 64 --layers 12 --contexts 1K,4K,16K
+  model 08-decoding 25 --what decode --hidden 512 --heads 8 --head-size 64 --layers 12 --contexts 1K,4K,16K \
+    --decode-tokens 256
   model 08-decoding-issued 20 --what decode --hidden 512 --heads 8 --head-size 64 --layers 12 --contexts 1K,4K,16K \
-    --no-recordings
+    --decode-tokens 256 --no-recordings
   model 09-model-24-layers 40 --what train --hidden 1024 --heads 8 --head-size 128 --layers 24 --repeats 1 \
     --lengths 1M --hashes 1
   step 10-peers 90 python3 "$here/peers.py" 75

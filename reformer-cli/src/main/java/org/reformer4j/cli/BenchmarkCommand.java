@@ -77,7 +77,7 @@ final class BenchmarkCommand implements Callable<Integer> {
   @Option(
       names = "--decode-tokens",
       paramLabel = "N",
-      defaultValue = "9",
+      defaultValue = "65",
       description = "Tokens to decode, at least 2 (default: ${DEFAULT-VALUE}).")
   private int decodeTokens;
 

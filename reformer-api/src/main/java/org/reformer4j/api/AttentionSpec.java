@@ -74,9 +74,14 @@ public record AttentionSpec(
     return heads * headSize;
   }
 
+  /** Returns the chunks of a window: before, own, after. */
+  public int windowChunks() {
+    return 1 + chunksBefore + chunksAfter;
+  }
+
   /** Returns W, the places in a window of several chunks. */
   public int windowLength() {
-    return chunkLength * (1 + chunksBefore + chunksAfter);
+    return chunkLength * windowChunks();
   }
 
   /**

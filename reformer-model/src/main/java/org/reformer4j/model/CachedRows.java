@@ -107,9 +107,7 @@ final class CachedRows {
   void append(Tensor keys, Tensor values, int[] lengths, int[] added) {
     int needed = 0;
     for (int b = 0; b < added.length; b++) {
-      int used = lengths[b] - first[b];
-      needed +=
-          blocksOf(used + added[b]) - blocksOf(used) + (added[b] > 0 && copies(b, used) ? 1 : 0);
+      needed += missing(b, lengths[b] - first[b], added[b]);
     }
     pool.reserve(needed);
     long from = 0;
@@ -117,6 +115,11 @@ final class CachedRows {
       write(b, lengths[b], added[b], keys, values, from);
       from += added[b];
     }
+  }
+
+  /** Returns how many blocks a sequence lacks for more rows that are its own. */
+  private int missing(int b, int used, int more) {
+    return blocksOf(used + more) - counts[b] + (more > 0 && copies(b, used) ? 1 : 0);
   }
 
   /** Returns whether a new row goes to a block that others read, too. */
@@ -173,8 +176,7 @@ final class CachedRows {
   void claim(int[] lengths, int ahead) {
     int needed = 0;
     for (int b = 0; b < lengths.length; b++) {
-      int used = lengths[b] - first[b];
-      needed += blocksOf(used + ahead) - counts[b] + (copies(b, used) ? 1 : 0);
+      needed += missing(b, lengths[b] - first[b], ahead);
     }
     pool.reserve(needed);
     for (int b = 0; b < lengths.length; b++) {

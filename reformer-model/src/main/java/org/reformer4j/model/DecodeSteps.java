@@ -115,10 +115,14 @@ final class DecodeSteps {
   private void end() {
     if (recorded != null) {
       recorded.settle();
-      RecordedSteps ended = recorded;
-      recorded = null;
-      ended.close();
+      drop();
     }
+  }
+
+  private void drop() {
+    RecordedSteps ended = recorded;
+    recorded = null;
+    ended.close();
   }
 
   /** Lets recorded steps be ended before another step is done. */
@@ -131,9 +135,7 @@ final class DecodeSteps {
   /** Forgets recorded steps, whose tokens are forgotten, too. */
   void forget() {
     if (recorded != null) {
-      RecordedSteps ended = recorded;
-      recorded = null;
-      ended.close();
+      drop();
     }
     single = 0;
     hasNoRoom = false;

@@ -70,8 +70,9 @@ final class DeviceBuckets {
       for (int i = 0; i < segments; i++) {
         BucketLists listed = hashed.lists(b)[i];
         for (int t = 0; t < length; t++) {
-          bucket[i * length + t] = listed.bucket(t);
-          rank[i * length + t] = count[i * kinds + listed.bucket(t)]++;
+          int own = listed.bucket(t);
+          bucket[i * length + t] = own;
+          rank[i * length + t] = count[i * kinds + own]++;
         }
       }
       long from = (long) b * segments;

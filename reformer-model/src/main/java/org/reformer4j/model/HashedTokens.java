@@ -96,10 +96,6 @@ final class HashedTokens {
     return Arrays.stream(lists).allMatch(Objects::nonNull);
   }
 
-  int rounds() {
-    return hash.rounds();
-  }
-
   /** Returns H*R. */
   private int segments() {
     return config.numAttentionHeads() * hash.rounds();

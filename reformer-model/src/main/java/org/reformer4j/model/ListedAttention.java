@@ -25,12 +25,11 @@ final class ListedAttention implements PastAttention {
     LayerCache past = cache.layer(layer);
     CachedRows rows = past.rows();
     HashedTokens hashed = past.hashed();
-    Tensor keys = projected.second() == null ? projected.first() : projected.second();
-    rows.append(keys, projected.values(), texts.lengths(), texts.added());
+    rows.append(projected.keys(), projected.values(), texts.lengths(), texts.added());
     int heads = config.numAttentionHeads();
     RowLists seen;
     if (hashed != null) {
-      seen = new RowLists(texts, rows, heads, hashed.rounds(), hashed.window());
+      seen = new RowLists(texts, rows, heads, hashed.spec().rounds(), hashed.window());
       hashed.add(projected.first(), texts, rows, seen, pass.backend());
     } else {
       seen = RowLists.local(config, texts, rows);

@@ -24,6 +24,9 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
   /** Tokens that a recording has room for, at least: it costs about as much as ten steps. */
   private static final int LEAST_AHEAD = 128;
 
+  /** Numbers of a sequence that all layers share: id, position, length. */
+  private static final int SHARED = 3;
+
   private final DecodePasses passes;
   private final DecodeCache cache;
   private final CachedTexts texts;
@@ -72,7 +75,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
     int chunk = config.lshAttnChunkLength();
     int capacity = (longest + ahead + chunk - 1) / chunk * chunk;
     int perLocal = config.numAttentionHeads() * LocalSelfAttention.window(config);
-    int count = 3;
+    int count = SHARED;
     for (int layer = 0; layer < cache.layers(); layer++) {
       count += 1 + (cache.layer(layer).hashed() == null ? perLocal : 0);
     }
@@ -81,7 +84,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
     this.ids = part(0, 1);
     this.positions = part(1, 1);
     this.lengths = part(2, 1);
-    int at = 3;
+    int at = SHARED;
     for (int layer = 0; layer < cache.layers(); layer++) {
       LayerCache past = cache.layer(layer);
       past.rows().claim(settled, ahead);
@@ -162,7 +165,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
    */
   void step(int[][] tokens, float[] found) {
     spoilt = true;
-    int at = 3 * batch;
+    int at = SHARED * batch;
     for (int b = 0; b < batch; b++) {
       host[b] = tokens[b][0];
       host[batch + b] = texts.position(b, texts.length(b));
@@ -215,8 +218,7 @@ final class RecordedSteps implements PastAttention, AutoCloseable {
     Layer layer = layers.get(index);
     Tensor queries = projected.first();
     CachedRows rows = layer.rows;
-    Tensor keys = projected.second() == null ? queries : projected.second();
-    backend.storeRows(rows.keys(), layer.own, keys);
+    backend.storeRows(rows.keys(), layer.own, projected.keys());
     backend.storeRows(rows.values(), layer.own, projected.values());
     if (layer.buckets != null) {
       layer.buckets.attend(out, queries, rows, layer.own, lengths, pass);

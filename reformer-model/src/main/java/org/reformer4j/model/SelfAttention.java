@@ -25,6 +25,11 @@ interface SelfAttention {
           : new Projected(results.get(0), results.get(1), results.get(2));
     }
 
+    /** Returns keys, or query-keys: what later tokens attend to. */
+    Tensor keys() {
+      return second == null ? first : second;
+    }
+
     /** Returns them in the order of {@link SelfAttention#projections}. */
     List<Tensor> all() {
       return second == null ? List.of(first, values) : List.of(first, second, values);

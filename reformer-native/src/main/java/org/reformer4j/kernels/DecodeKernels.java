@@ -138,7 +138,7 @@ final class DecodeKernels {
                 listed.elements() / segments,
                 spec.chunkLength(),
                 spec.chunksBefore(),
-                1 + spec.chunksBefore() + spec.chunksAfter(),
+                spec.windowChunks(),
                 hash.selection() == LshSelection.CAUSAL ? 1 : 0,
                 hash.distinct() ? 1 : 0,
                 workspace);

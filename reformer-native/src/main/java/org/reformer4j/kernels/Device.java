@@ -54,11 +54,6 @@ final class Device {
     this.arguments = halves ? KernelArguments.F32_OR_BF16 : KernelArguments.F32;
   }
 
-  /** Returns whether the kernel library can record operations. */
-  boolean records() {
-    return backend.equals(CudaBackendProvider.NAME);
-  }
-
   /** Says what becomes of operations from now on. */
   void issue(Issue now) {
     issue = now;
@@ -152,7 +147,10 @@ final class Device {
     }
   }
 
-  /** Returns whether operations are queued, so that looking at what one has made waits for it. */
+  /**
+   * Returns whether operations are queued, so that looking at what one has made waits for it, and
+   * many can be recorded and queued at once.
+   */
   boolean queues() {
     return !backend.equals(CpuBackendProvider.NAME);
   }

@@ -172,12 +172,12 @@ final class KernelBackend implements Backend {
 
   @Override
   public boolean records() {
-    return offersRecordings && device.records();
+    return offersRecordings && device.queues();
   }
 
   @Override
   public Recording record(Runnable operations) {
-    return device.records()
+    return device.queues()
         ? unrecorded("record", () -> recordings.record(operations))
         : Backend.super.record(operations);
   }

@@ -160,7 +160,7 @@ final class LshDecodeLists {
       return new Window(segment, starts, last + 1, starts[bucket] + skipped, count + 1 - skipped);
     }
     int first = ((starts[bucket] + count) / chunk - before) * chunk;
-    int length = (1 + before + spec.chunksAfter()) * chunk;
+    int length = spec.windowLength();
     if (hash.distinct()) {
       length = Math.min(first + length, last + 1) - Math.max(first, 0);
       first = Math.max(first, 0);

@@ -1,6 +1,5 @@
 package org.reformer4j.tests;
 
-import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import org.reformer4j.api.Backend;
@@ -39,12 +38,7 @@ final class RecordingBackend {
       failing = "";
       throw failure;
     }
-    Object result;
-    try {
-      result = method.invoke(backend, arguments);
-    } catch (InvocationTargetException e) {
-      throw e.getCause();
-    }
+    Object result = RoundingBackend.invoke(backend, method, arguments);
     if (result instanceof Recording recording) {
       recordings++;
       return new Counted(recording);

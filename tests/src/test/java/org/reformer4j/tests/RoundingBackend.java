@@ -61,8 +61,8 @@ public final class RoundingBackend {
     return wide;
   }
 
-  private static Object invoke(Backend backend, Method method, Object[] arguments)
-      throws Throwable {
+  /** Calls a method of a backend; what it throws is thrown as it is. */
+  static Object invoke(Backend backend, Method method, Object[] arguments) throws Throwable {
     try {
       return method.invoke(backend, arguments);
     } catch (InvocationTargetException e) {
